@@ -1,0 +1,77 @@
+"""Building graphs: append nodes, infer types, keep the user's line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracejit.ir.dims import Dim
+from tracejit.ir.graph import NO_ATTRS, Graph, Guard, Loc, Node, ScalarGuard, Value
+from tracejit.ir.opdef import OPS
+from tracejit.ir.types import TensorType
+
+
+class Builder:
+    """Appends nodes to a graph under construction. `loc` is put on every node made."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.params: list[Value] = []
+        self.guards: list[Guard | ScalarGuard] = []
+        self.loc: Loc | None = None
+        self._constants: dict[Any, Value] = {}
+
+    def param(self, type: TensorType, hint: str = "") -> Value:
+        value = Value(type, hint)
+        self.params.append(value)
+        return value
+
+    def apply(
+        self,
+        op: str,
+        inputs: Sequence[Value],
+        attrs: dict[str, Any] | None = None,
+        blocks: tuple[Graph, ...] = (),
+    ) -> Value:
+        """Append `op` and return its output (of an op with one output)."""
+        return self.apply_multi(op, inputs, attrs, blocks)[0]
+
+    def apply_multi(
+        self,
+        op: str,
+        inputs: Sequence[Value],
+        attrs: dict[str, Any] | None = None,
+        blocks: tuple[Graph, ...] = (),
+    ) -> tuple[Value, ...]:
+        record = OPS[op]
+        types = record.infer([v.type for v in inputs], attrs or NO_ATTRS)
+        outputs = tuple(Value(t) for t in types)
+        self.nodes.append(
+            Node(op, tuple(inputs), outputs, attrs or NO_ATTRS, blocks, loc=self.loc)
+        )
+        return outputs
+
+    def const(self, value: Any, dtype: Any) -> Value:
+        """A 0-d constant, shared between equal ones."""
+        scalar = np.dtype(dtype).type(value)
+        key = (scalar.dtype, scalar.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self.apply("const", (), {"value": scalar})
+        return self._constants[key]
+
+    def array(self, value: np.ndarray) -> Value:
+        """A constant array, which nobody may write to from now on."""
+        return self.apply("const", (), {"value": value})
+
+    def size(self, dim: Dim) -> Value:
+        """A dim as an int64 scalar."""
+        return self.const(dim, np.int64) if isinstance(dim, int) else self.apply(
+            "size", (), {"dim": dim}
+        )
+
+    def finish(self, name: str, results: Sequence[Value]) -> Graph:
+        return Graph(
+            name, tuple(self.params), tuple(self.nodes), tuple(results), tuple(self.guards)
+        )

@@ -1,0 +1,124 @@
+"""The SSA graph: values, nodes and graphs, all immutable.
+
+Every value is defined once, by a parameter or by one output of one node; a node's inputs say all
+that it reads. Updates are functional (`update(x, index, v)`); writing in place is decided by the
+memory pass, which records it in `reuses`. `blocks` holds the bodies of fused, branch and loop nodes.
+`loc` is the user's own line and survives every pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from tracejit.ir.dims import Dim
+from tracejit.ir.types import TensorType
+
+NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Loc:
+    """A line of the user's code."""
+
+    filename: str
+    lineno: int
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.filename.rsplit('/', 1)[-1]}:{self.lineno}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """One SSA value, compared by identity. `hint` is the name the user gave it, if any."""
+
+    type: TensorType
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operation. `attrs` are static; `reuses[k]` is the input whose memory output k takes over."""
+
+    op: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    attrs: Mapping[str, Any] = NO_ATTRS
+    blocks: tuple[Graph, ...] = ()
+    reuses: tuple[int | None, ...] = ()
+    loc: Loc | None = None
+
+    @property
+    def output(self) -> Value:
+        """The only output. Raises ValueError when there are several."""
+        (value,) = self.outputs
+        return value
+
+    def with_(self, **changes: Any) -> Node:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition on sizes under which a graph is valid: `left relation right` must hold.
+
+    `relation` is one of `==`, `!=`, `<`, `<=`, `>`, `>=`. Checked at each call before anything runs.
+    """
+
+    left: Dim
+    relation: str
+    right: Dim
+    loc: Loc | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.relation} {self.right}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarGuard:
+    """Parameter number `param`, a scalar, must satisfy `param relation value`."""
+
+    param: int
+    relation: str
+    value: bool | int | float | complex
+    loc: Loc | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A function on tensors: `params` in, `results` out, `nodes` in an order that can be executed."""
+
+    name: str
+    params: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    results: tuple[Value, ...]
+    guards: tuple[Guard | ScalarGuard, ...] = field(default=())
+
+    def with_(self, **changes: Any) -> Graph:
+        return replace(self, **changes)
+
+    def walk(self) -> Iterator[Node]:
+        """Every node, those inside blocks included, outer before inner."""
+        for node in self.nodes:
+            yield node
+            for block in node.blocks:
+                yield from block.walk()
+
+
+def producers(graph: Graph) -> dict[Value, Node]:
+    """The node that defines each value of `graph` (blocks not entered)."""
+    return {value: node for node in graph.nodes for value in node.outputs}
+
+
+def uses(graph: Graph) -> dict[Value, list[Node]]:
+    """The nodes that read each value, in order; a result counts as no use."""
+    table: dict[Value, list[Node]] = {}
+    for node in graph.nodes:
+        for value in dict.fromkeys(node.inputs):
+            table.setdefault(value, []).append(node)
+    return table
