@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.ir.dims import Dim
-from tracejit.ir.graph import NO_ATTRS, Graph, Guard, Loc, Node, ScalarGuard, Value
+from tracejit.ir.graph import Graph, Guard, Loc, Node, ScalarGuard, Value
 from tracejit.ir.opdef import OPS
 from tracejit.ir.types import TensorType
 
@@ -46,10 +46,10 @@ class Builder:
         blocks: tuple[Graph, ...] = (),
     ) -> tuple[Value, ...]:
         record = OPS[op]
-        types = record.infer([v.type for v in inputs], attrs or NO_ATTRS)
+        types = record.infer([v.type for v in inputs], attrs or {})
         outputs = tuple(Value(t) for t in types)
         self.nodes.append(
-            Node(op, tuple(inputs), outputs, attrs or NO_ATTRS, blocks, loc=self.loc)
+            Node(op, tuple(inputs), outputs, attrs or {}, blocks, loc=self.loc)
         )
         return outputs
 

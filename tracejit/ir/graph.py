@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from tracejit.ir.dims import Dim
 from tracejit.ir.types import TensorType
-
-NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ class Node:
     op: str
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
-    attrs: Mapping[str, Any] = NO_ATTRS
+    attrs: Mapping[str, Any] = field(default_factory=dict)
     blocks: tuple[Graph, ...] = ()
     reuses: tuple[int | None, ...] = ()
     loc: Loc | None = None
