@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tracejit.ir.dims import Dim
-from tracejit.ir.graph import Graph, Guard, Loc, Node, ScalarGuard, Value
+from tracejit.ir.graph import Graph, Guard, Node, ScalarGuard, Value
 from tracejit.ir.opdef import OPS
 from tracejit.ir.types import TensorType
+from tracejit.source import Loc
 
 
 class Builder:

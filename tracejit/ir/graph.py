@@ -14,18 +14,7 @@ from typing import Any
 
 from tracejit.ir.dims import Dim
 from tracejit.ir.types import TensorType
-
-
-@dataclass(frozen=True, slots=True)
-class Loc:
-    """A line of the user's code."""
-
-    filename: str
-    lineno: int
-    function: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.filename.rsplit('/', 1)[-1]}:{self.lineno}"
+from tracejit.source import Loc
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,278 @@
+"""One function being traced: its graph under construction, and what was assumed about sizes.
+
+Every size symbol carries a hint, the value it has in the call that is traced. A decision on sizes
+(`n == m`, `n > 1`) is taken by the hints and recorded, as a guard or as a substitution of one size by
+another, so that the graph is used only where the same decisions come out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.ir import dims
+from tracejit.ir.builder import Builder
+from tracejit.ir.dims import Dim, Shape
+from tracejit.ir.graph import Guard, ScalarGuard, Value
+from tracejit.ir.types import TensorType
+from tracejit.source import Loc
+
+_RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+_NEGATED = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+_USER_FOLDERS = (_PACKAGE + "benchmarks" + os.sep,)
+_is_user_file: dict[str, bool] = {}
+
+
+def user_frame(filename: str) -> bool:
+    """Whether code of `filename` is the user's, neither this package's nor NumPy's."""
+    known = _is_user_file.get(filename)
+    if known is None:
+        inside = filename.startswith((_PACKAGE, _NUMPY)) or filename.startswith("<__array_function__")
+        known = _is_user_file[filename] = not inside or filename.startswith(_USER_FOLDERS)
+    return known
+
+
+def user_loc() -> Loc | None:
+    """The innermost line of user code on the stack."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if user_frame(code.co_filename):
+            return Loc(code.co_filename, frame.f_lineno, code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def fail(cls: type[errors.TraceError], what: str, instead: str = "") -> NoReturn:
+    """Raise `cls` at the user's line."""
+    raise cls(what, loc=user_loc(), instead=instead)
+
+
+class Trace:
+    """The state of one trace.
+
+    `hints` has the value of each size symbol in this call (None where a `TensorSpec` names it).
+    `captures` are the concrete arrays found on the way, each an extra parameter.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.builder = Builder()
+        self.hints: dict[str, int | None] = {}
+        self.renamed: dict[str, Dim] = {}
+        self.captures: dict[int, tuple[np.ndarray, Any]] = {}
+        self.scalar_values: dict[Value, Any] = {}
+        self.closed = False
+
+    # Nodes.
+
+    def apply(self, op: str, inputs: Any, attrs: dict[str, Any] | None = None) -> Value:
+        """Append a node with the user's current line."""
+        self.builder.loc = user_loc()
+        return self.builder.apply(op, inputs, attrs)
+
+    # Sizes.
+
+    def new_symbol(self, name: str, hint: int | None) -> Dim:
+        self.hints[name] = hint
+        return dims.sym(name)
+
+    def canonical(self, dim: Dim) -> Dim:
+        """`dim` with everything that was decided since put in."""
+        if isinstance(dim, int) or not self.renamed:
+            return dim
+        while True:
+            found = dims.substitute(dim, self.renamed)
+            if found is dim or found == dim:
+                return found
+            dim = found
+
+    def shape(self, shape: Shape) -> Shape:
+        return tuple(self.canonical(d) for d in shape) if self.renamed else shape
+
+    def hint(self, dim: Dim) -> int | None:
+        """The value of `dim` in this call, None where a spec leaves it open."""
+        if isinstance(dim, int):
+            return dim
+        env: dict[str, int] = {}
+        for name in dim.symbols:
+            value = self.hints[name]
+            if value is None:
+                return None
+            env[name] = value
+        return dims.evaluate(dim, env)
+
+    def describe(self, dim: Dim) -> str:
+        """A dim for a message: `n=3`."""
+        dim = self.canonical(dim)
+        value = self.hint(dim)
+        return str(dim) if isinstance(dim, int) or value is None else f"{dim}={value}"
+
+    def decide(self, left: Dim, relation: str, right: Dim, reason: str = "") -> bool:
+        """Whether `left relation right` holds in this call; recorded unless provable."""
+        left, right = self.canonical(left), self.canonical(right)
+        difference = left - right
+        if isinstance(difference, int):
+            return _RELATIONS[relation](difference, 0)
+        a, b = self.hint(left), self.hint(right)
+        if a is None or b is None:
+            holds = self._decide_open(difference, relation)
+        else:
+            holds = _RELATIONS[relation](a, b)
+        proved = self._provable(difference, relation if holds else _NEGATED[relation])
+        if not proved:
+            self._record(left, relation if holds else _NEGATED[relation], right, reason)
+        return holds
+
+    def _decide_open(self, difference: Dim, relation: str) -> bool:
+        """For symbols of a spec: sizes are taken to be large and different from each other."""
+        env = {name: self.hints[name] for name in dims.free_symbols(difference)}
+        primes = {
+            name: value if value is not None else 1_000_003 + 7919 * k
+            for k, (name, value) in enumerate(sorted(env.items()))
+        }
+        return _RELATIONS[relation](dims.evaluate(difference, primes), 0)
+
+    @staticmethod
+    def _provable(difference: Dim, relation: str) -> bool:
+        if relation == ">=":
+            return dims.is_nonnegative(difference)
+        if relation == "<=":
+            return dims.is_nonnegative(-difference)
+        if relation == ">":
+            return dims.is_nonnegative(difference - 1)
+        if relation == "<":
+            return dims.is_nonnegative(-difference - 1)
+        return False
+
+    def _record(self, left: Dim, relation: str, right: Dim, reason: str) -> None:
+        if relation == "==" and self._unify(left, right):
+            return
+        self.builder.guards.append(Guard(left, relation, right, user_loc(), reason))
+
+    def _unify(self, left: Dim, right: Dim) -> bool:
+        """Replace a bare symbol by the other side from now on; the shapes of params then say so."""
+        for name, other in (
+            (dims.symbol_name(right), left),
+            (dims.symbol_name(left), right),
+        ):
+            if name is not None and name not in dims.free_symbols(other):
+                self.renamed[name] = other
+                return True
+        return False
+
+    def same(self, left: Dim, right: Dim, reason: str = "") -> bool:
+        """Whether two sizes are equal; open symbols of a spec are made equal."""
+        left, right = self.canonical(left), self.canonical(right)
+        if left == right:
+            return True
+        if self.hint(left) is None or self.hint(right) is None:
+            if isinstance(left - right, int):
+                return False
+            if not self._unify(left, right):
+                self.builder.guards.append(Guard(left, "==", right, user_loc(), reason))
+            return True
+        return self.decide(left, "==", right, reason)
+
+    def broadcast(self, *shapes: Shape) -> Shape:
+        """NumPy's broadcasting. Raises ValueError where shapes do not go together."""
+        rank = max((len(s) for s in shapes), default=0)
+        result: list[Dim] = [1] * rank
+        for shape in shapes:
+            for axis, raw in enumerate(shape, rank - len(shape)):
+                dim, other = self.canonical(raw), self.canonical(result[axis])
+                if dim == 1 or dim == other:
+                    continue
+                if other == 1:
+                    result[axis] = dim
+                elif self.hint(dim) == 1 and self.hint(other) != 1:
+                    self.decide(dim, "==", 1, "broadcasting")
+                elif self.hint(other) == 1 and self.hint(dim) != 1:
+                    self.decide(other, "==", 1, "broadcasting")
+                    result[axis] = dim
+                elif not self.same(dim, other, "broadcasting"):
+                    raise ValueError("shapes do not broadcast")
+        return self.shape(tuple(result))
+
+    # Concrete values of traced Python scalars.
+
+    def concretize_scalar(self, value: Value, reason: str) -> Any:
+        """The value of a Python scalar argument, which becomes a guard. Raises KeyError otherwise."""
+        concrete = self.scalar_values[value]
+        index = self.builder.params.index(value)
+        guard = ScalarGuard(index, "==", concrete, user_loc(), reason)
+        if not any(
+            isinstance(g, ScalarGuard) and g.param == index and g.relation == "=="
+            for g in self.builder.guards
+        ):
+            self.builder.guards.append(guard)
+        return concrete
+
+    def guard_scalar(self, value: Value, relation: str, bound: Any, reason: str) -> None:
+        index = self.builder.params.index(value)
+        self.builder.guards.append(ScalarGuard(index, relation, bound, user_loc(), reason))
+
+    def capture(self, array: np.ndarray) -> Value:
+        """The parameter that stands for a concrete array from outside, taken by reference."""
+        found = self.captures.get(id(array))
+        if found is None:
+            shape: list[Dim] = []
+            for axis, size in enumerate(array.shape):
+                shape.append(self.new_symbol(f"c{len(self.captures)}_{axis}", size))
+            value = self.builder.param(TensorType(array.dtype, tuple(shape)))
+            found = self.captures[id(array)] = (array, value)
+        return found[1]
+
+
+class _Stack(threading.local):
+    def __init__(self) -> None:
+        self.traces: list[Trace] = []
+
+
+_stack = _Stack()
+
+
+def current() -> Trace:
+    """The innermost trace of this thread. Raises EscapedTracerError when there is none."""
+    if not _stack.traces:
+        fail(
+            errors.EscapedTracerError,
+            "a traced tensor is used outside the jitted function that made it",
+            "return it from the jitted function instead of storing it elsewhere",
+        )
+    return _stack.traces[-1]
+
+
+def tracing() -> bool:
+    return bool(_stack.traces)
+
+
+class activate:
+    """`with activate(trace):` makes `trace` the current one of this thread."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> Trace:
+        _stack.traces.append(self.trace)
+        return self.trace
+
+    def __exit__(self, *exc: object) -> None:
+        _stack.traces.pop()
+        self.trace.closed = True
