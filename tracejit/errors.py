@@ -37,6 +37,10 @@ class DTypeError(TraceError, TypeError):
     """Dtypes that an operation does not take, or a cast that NumPy would refuse."""
 
 
+class IntegerOverflowError(TraceError, OverflowError):
+    """A Python int that the dtype it is combined with cannot hold."""
+
+
 class ConcretizationError(TraceError, TypeError):
     """A traced value was used where Python needs a concrete one (`if`, `int()`, ...)."""
 

@@ -15,13 +15,17 @@ from tracejit.source import Loc
 
 
 class Builder:
-    """Appends nodes to a graph under construction. `loc` is put on every node made."""
+    """Appends nodes to a graph under construction. `loc` is put on every node made.
+
+    `constants` has the NumPy scalar of every 0-d constant made.
+    """
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.params: list[Value] = []
         self.guards: list[Guard | ScalarGuard] = []
         self.loc: Loc | None = None
+        self.constants: dict[Value, Any] = {}
         self._constants: dict[Any, Value] = {}
 
     def param(self, type: TensorType, hint: str = "") -> Value:
@@ -58,9 +62,11 @@ class Builder:
         """A 0-d constant, shared between equal ones."""
         scalar = np.dtype(dtype).type(value)
         key = (scalar.dtype, scalar.tobytes())
-        if key not in self._constants:
-            self._constants[key] = self.apply("const", (), {"value": scalar})
-        return self._constants[key]
+        found = self._constants.get(key)
+        if found is None:
+            found = self._constants[key] = self.apply("const", (), {"value": scalar})
+            self.constants[found] = scalar
+        return found
 
     def array(self, value: np.ndarray) -> Value:
         """A constant array, which nobody may write to from now on."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,7 +20,8 @@ from tracejit import errors
 from tracejit.ir import dims
 from tracejit.ir.builder import Builder
 from tracejit.ir.dims import Dim, Shape
-from tracejit.ir.graph import Guard, ScalarGuard, Value
+from tracejit.ir.graph import Graph, Guard, Node, ScalarGuard, Value, producers
+from tracejit.ir.interpret import run
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
 
@@ -78,6 +80,8 @@ class Trace:
         self.renamed: dict[str, Dim] = {}
         self.captures: dict[int, tuple[np.ndarray, Any]] = {}
         self.scalar_values: dict[Value, Any] = {}
+        self.aliases: dict[Value, Value] = {}
+        self._refreshed: dict[Value, Value] = {}
         self.closed = False
 
     # Nodes.
@@ -86,6 +90,19 @@ class Trace:
         """Append a node with the user's current line."""
         self.builder.loc = user_loc()
         return self.builder.apply(op, inputs, attrs)
+
+    def refreshed(self, value: Value) -> Value:
+        """`value` with sizes decided since put into its type (the same value in the graph)."""
+        type = value.type
+        if any(dims.free_symbols(d) & self.renamed.keys() for d in type.shape):
+            found = self._refreshed.get(value)
+            shape = self.shape(type.shape)
+            if found is None or found.type.shape != shape:
+                found = Value(type.with_shape(shape), value.hint)
+                self._refreshed[value] = found
+                self.aliases[found] = value
+            return found
+        return value
 
     # Sizes.
 
@@ -210,6 +227,50 @@ class Trace:
                     raise ValueError("shapes do not broadcast")
         return self.shape(tuple(result))
 
+    def finish(self, results: Sequence[Value]) -> Graph:
+        """The graph of everything traced, with every decision on sizes put in."""
+        graph = self.builder.finish(self.name, results)
+        if not self.renamed:
+            return graph
+        settled: dict[Value, Value] = {}
+
+        def settle(value: Value) -> Value:
+            value = self.aliases.get(value, value)
+            found = settled.get(value)
+            if found is None:
+                type = value.type.with_shape(self.shape(value.type.shape))
+                found = settled[value] = Value(type, value.hint)
+            return found
+
+        nodes = tuple(
+            node.with_(
+                inputs=tuple(map(settle, node.inputs)),
+                outputs=tuple(map(settle, node.outputs)),
+                attrs={k: self._settle_attr(v) for k, v in node.attrs.items()},
+            )
+            for node in graph.nodes
+        )
+        guards = []
+        for guard in graph.guards:
+            if isinstance(guard, Guard):
+                left, right = self.canonical(guard.left), self.canonical(guard.right)
+                if isinstance(left, int) and isinstance(right, int):
+                    continue
+                guard = replace(guard, left=left, right=right)
+            guards.append(guard)
+        return Graph(
+            graph.name,
+            tuple(map(settle, graph.params)),
+            nodes,
+            tuple(map(settle, graph.results)),
+            tuple(dict.fromkeys(guards)),
+        )
+
+    def _settle_attr(self, attr: Any) -> Any:
+        if isinstance(attr, dims.Expr):
+            return self.canonical(attr)
+        return tuple(map(self._settle_attr, attr)) if isinstance(attr, tuple) else attr
+
     # Concrete values of traced Python scalars.
 
     def concretize_scalar(self, value: Value, reason: str) -> Any:
@@ -223,6 +284,15 @@ class Trace:
         ):
             self.builder.guards.append(guard)
         return concrete
+
+    def constant_value(self, value: Value) -> Any:
+        """The NumPy scalar or array that `value` is, computed from constants alone, else None."""
+        graph = self.builder.finish(self.name, (value,))
+        producer = producers_of(graph, value)
+        if producer is None:
+            return None
+        (array,) = run(graph.with_(nodes=producer, params=()), (), {})
+        return array[()]
 
     def guard_scalar(self, value: Value, relation: str, bound: Any, reason: str) -> None:
         index = self.builder.params.index(value)
@@ -238,6 +308,22 @@ class Trace:
             value = self.builder.param(TensorType(array.dtype, tuple(shape)))
             found = self.captures[id(array)] = (array, value)
         return found[1]
+
+
+def producers_of(graph: Graph, value: Value) -> tuple[Node, ...] | None:
+    """The nodes that compute `value` from constants, in order; None if anything traced goes in."""
+    table = producers(graph)
+    wanted: dict[Node, None] = {}
+    pending = [value]
+    while pending:
+        node = table.get(pending.pop())
+        if node is None or node.op == "size" or len(wanted) > 64:
+            return None
+        if any(dims.free_symbols(d) for v in node.outputs for d in v.type.shape):
+            return None
+        wanted[node] = None
+        pending.extend(node.inputs)
+    return tuple(n for n in graph.nodes if n in wanted)
 
 
 class _Stack(threading.local):

@@ -1,0 +1,441 @@
+"""The primitive operations on traced tensors; every NumPy name is written in terms of these.
+
+They take what NumPy takes as an operand (tensors, sizes, Python numbers, NumPy scalars, arrays, nested
+lists) and return fresh tensors, or views where NumPy returns views. Shapes may hold ints and sizes.
+Errors are raised at the user's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.ir import dims
+from tracejit.ir.dims import Dim, Shape
+from tracejit.ir.graph import Value
+from tracejit.ir.opdef import OPS, OpDef, resolve_loop
+from tracejit.ir.types import SHORT_NAMES, TensorType
+from tracejit.trace.context import current, fail
+from tracejit.trace.size import Size, as_dim, to_dim
+from tracejit.trace.tensor import Tensor, ViewStep, describe, from_value
+
+_WEAK_DTYPES = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
+
+
+# Operands.
+
+
+def lift(x: Any) -> Tensor:
+    """The tensor that an operand is. Concrete arrays become captured inputs, lists are stacked."""
+    if isinstance(x, Tensor):
+        return x
+    trace = current()
+    if isinstance(x, Size):
+        return from_value(trace.builder.size(as_dim(x)), weak=int)  # type: ignore[arg-type]
+    if isinstance(x, (bool, np.bool_)):
+        return from_value(trace.builder.const(x, bool))
+    if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
+        kind = type(x) if type(x) in _WEAK_DTYPES else next(k for k in _WEAK_DTYPES if isinstance(x, k))
+        try:
+            return from_value(trace.builder.const(x, _WEAK_DTYPES[kind]), weak=kind)
+        except OverflowError:
+            fail(errors.DTypeError, f"the Python int {x} does not fit into int64")
+    if isinstance(x, np.generic):
+        _check_dtype(x.dtype)
+        return from_value(trace.builder.const(x, x.dtype))
+    if isinstance(x, np.ndarray):
+        return capture(x)
+    if isinstance(x, (list, tuple)):
+        return stack_nested(x)
+    fail(errors.DTypeError, f"{type(x).__name__} is neither an array nor a number: {x!r}")
+
+
+def capture(array: np.ndarray) -> Tensor:
+    """A concrete array from outside, taken by reference."""
+    _check_dtype(array.dtype)
+    trace = current()
+    tensor = from_value(trace.capture(array))
+    tensor.cell.origin = "captured"
+    return tensor
+
+
+def stack_nested(x: Sequence[Any], dtype: Any = None) -> Tensor:
+    """`np.array(x)` for nested sequences with traced items in them."""
+    if not any_traced(x):
+        array = np.array(x, dtype)
+        _check_dtype(array.dtype)
+        return from_value(current().builder.array(array))
+    items = [stack_nested(v) if isinstance(v, (list, tuple)) else lift(v) for v in x]
+    common = result_dtype(*items)
+    shape = broadcast_shapes(*items)
+    if any(t.ndim != len(shape) for t in items):
+        fail(errors.ShapeError, "the sequence is ragged: " + ", ".join(map(describe, items)))
+    parts = [reshape(cast(t, common), (1, *t.shape)) for t in items]
+    return concatenate(parts, 0)
+
+
+def any_traced(x: Any) -> bool:
+    """Whether a tensor or size is in `x` or in the lists, tuples and dicts it holds."""
+    if isinstance(x, (Tensor, Size)):
+        return True
+    if isinstance(x, (list, tuple)):
+        return any(map(any_traced, x))
+    return isinstance(x, dict) and any(map(any_traced, x.values()))
+
+
+def _check_dtype(dtype: np.dtype) -> None:
+    if dtype not in SHORT_NAMES:
+        fail(
+            errors.DTypeError,
+            f"arrays of dtype {dtype} are not supported",
+            "bool, integer, float16/32/64 and complex64/128 arrays in native byte order are",
+        )
+
+
+def as_dtype(dtype: Any) -> np.dtype:
+    """`np.dtype(dtype)`, checked to be supported."""
+    found = np.dtype(dtype)
+    _check_dtype(found)
+    return found
+
+
+def operand_dtype(x: Any) -> Any:
+    """What NumPy's promotion sees: a dtype, or `int`, `float`, `complex` for weak scalars."""
+    if isinstance(x, Tensor):
+        return x.weak if x.weak is not None else x.dtype
+    if isinstance(x, Size):
+        return int
+    if isinstance(x, (bool, np.bool_)):
+        return np.dtype(bool)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return x.dtype
+    for kind in _WEAK_DTYPES:
+        if isinstance(x, kind):
+            return kind
+    return lift(x).dtype
+
+
+def result_dtype(*operands: Any) -> np.dtype:
+    """`np.result_type` with weak scalars (NEP 50)."""
+    kinds = [operand_dtype(x) for x in operands]
+    return np.result_type(*(k(0) if isinstance(k, type) else k for k in kinds))
+
+
+def broadcast_shapes(*operands: Tensor) -> tuple[Any, ...]:
+    """The broadcast shape (of dims) of tensors; a ShapeError describes them."""
+    try:
+        return current().broadcast(*(t.value.type.shape for t in operands))
+    except ValueError:
+        fail(
+            errors.ShapeError,
+            "shapes do not broadcast: " + ", ".join(map(describe, operands)),
+            "dims must be equal or 1, counted from the last; x[:, np.newaxis] adds one",
+        )
+
+
+# Elementwise.
+
+
+def elementwise(op: str, *operands: Any, dtype: Any = None) -> Tensor:
+    """An elementwise op with NumPy's promotion: loop dtypes by `resolve_loop`, operands cast.
+
+    `dtype` asks for the loop that computes in (returns) this dtype, as `ufunc(..., dtype=)` does.
+    """
+    record = OPS[op]
+    tensors = [lift(x) for x in operands]
+    loop = _loop(record, tensors, dtype)
+    broadcast_shapes(*tensors)
+    inputs = [_cast_value(t, d) for t, d in zip(tensors, loop, strict=False)]
+    return from_value(_canonical_apply(op, inputs))
+
+
+def _loop(record: OpDef, tensors: Sequence[Tensor], dtype: Any) -> tuple[np.dtype, ...]:
+    kinds: tuple[Any, ...] = tuple(operand_dtype(t) for t in tensors)
+    if record.ufunc is None:
+        common = result_dtype(*tensors) if dtype is None else np.dtype(dtype)
+        return (common,) * len(tensors)
+    if all(isinstance(k, type) for k in kinds):
+        kinds = tuple(_WEAK_DTYPES[k] for k in kinds)
+    try:
+        if dtype is not None:
+            signature = (None,) * record.ufunc.nin + (np.dtype(dtype),) * record.ufunc.nout
+            return record.ufunc.resolve_dtypes(
+                kinds + (None,) * record.ufunc.nout, signature=signature
+            )
+        return resolve_loop(record.ufunc, kinds)
+    except TypeError as error:
+        types = ", ".join(map(describe, tensors))
+        fail(
+            errors.DTypeError,
+            f"np.{record.ufunc.__name__} does not take these dtypes: {types}\n({error})",
+            "cast with x.astype(...) first",
+        )
+
+
+def _canonical_apply(op: str, inputs: Sequence[Value], attrs: dict[str, Any] | None = None) -> Value:
+    """Apply `op` with input types brought up to date with the sizes decided since."""
+    trace = current()
+    if trace.renamed:
+        inputs = [trace.refreshed(v) for v in inputs]
+    return trace.apply(op, inputs, attrs)
+
+
+def apply(op: str, *inputs: Tensor, **attrs: Any) -> Tensor:
+    """Append node `op` (any op with one output) on tensors whose dtypes and shapes already fit."""
+    return from_value(_canonical_apply(op, [t.value for t in inputs], attrs))
+
+
+def cast(x: Any, dtype: Any) -> Tensor:
+    """`x` with another dtype, unsafe casts included; `x` itself where nothing changes."""
+    tensor = lift(x)
+    target = as_dtype(dtype)
+    if tensor.dtype == target and tensor.weak is None:
+        return tensor
+    return from_value(_cast_value(tensor, target))
+
+
+def _cast_value(tensor: Tensor, dtype: np.dtype) -> Value:
+    value = tensor.value
+    if value.type.dtype == dtype:
+        return value
+    if tensor.weak is int and dtype.kind in "iu":
+        _check_weak_int(tensor, dtype)
+    return _canonical_apply("cast", [value], {"dtype": dtype})
+
+
+def _check_weak_int(tensor: Tensor, dtype: np.dtype) -> None:
+    """NumPy refuses a Python int that the array's dtype cannot hold; so does the trace."""
+    trace = current()
+    bounds = np.iinfo(dtype)
+    known = trace.scalar_values.get(tensor.value)
+    from_argument = known is not None
+    if known is None:
+        known = trace.builder.constants.get(tensor.value)
+    if known is None:
+        return
+    if not bounds.min <= int(known) <= bounds.max:
+        fail(errors.IntegerOverflowError, f"the Python int {known} does not fit into {dtype}")
+    if from_argument and dtype.itemsize < 8:
+        trace.guard_scalar(tensor.value, ">=", int(bounds.min), f"it must fit into {dtype}")
+        trace.guard_scalar(tensor.value, "<=", int(bounds.max), f"it must fit into {dtype}")
+
+
+def select(cond: Any, a: Any, b: Any) -> Tensor:
+    """`np.where(cond, a, b)` with promotion of `a` and `b`."""
+    condition = cast(elementwise("not_equal", cond, 0), bool) if lift(cond).dtype != bool else lift(cond)
+    dtype = result_dtype(a, b)
+    parts = [condition, cast(a, dtype), cast(b, dtype)]
+    broadcast_shapes(*parts)
+    return apply("select", *parts)
+
+
+# Views. Each gives back a tensor on the same cell.
+
+
+def _shape_of(shape: Any) -> Shape:
+    if isinstance(shape, (int, Size)) or as_dim(shape) is not None:
+        shape = (shape,)
+    return tuple(to_dim(s, "a dimension") for s in shape)
+
+
+def reshape(x: Tensor, shape: Any) -> Tensor:
+    """`x` with another shape, one entry of which may be -1; a view, as if `x` were contiguous.
+
+    (NumPy copies where the strides do not allow a view; the difference shows only to a write.)
+    """
+    old = x.type.shape
+    new = list(_shape_of(shape))
+    total = dims.product(old)
+    if -1 in [d for d in new if isinstance(d, int)]:
+        if sum(1 for d in new if d == -1) > 1:
+            fail(errors.ShapeError, "only one dimension can be -1 in a reshape")
+        at = new.index(-1)
+        rest = dims.product([d for k, d in enumerate(new) if k != at])
+        _require_divides(x, total, rest, new)
+        new[at] = dims.floordiv(total, rest)
+    elif not current().same(total, dims.product(new), "reshape"):
+        _fail_reshape(x, new)
+    target = current().shape(tuple(new))
+    if target == old:
+        return x
+
+    def read(value: Value) -> Value:
+        return _canonical_apply("reshape", [value], {"shape": target})
+
+    def write(base: Value, value: Value) -> Value:
+        return _canonical_apply("reshape", [value], {"shape": current().shape(base.type.shape)})
+
+    return x.view(ViewStep(read, write))
+
+
+def _require_divides(x: Tensor, total: Dim, rest: Dim, new: Sequence[Dim]) -> None:
+    trace = current()
+    if rest == 0 or not trace.decide(rest, "!=", 0, "reshape"):
+        _fail_reshape(x, new)
+    if not trace.same(dims.mod(total, rest), 0, "reshape"):
+        _fail_reshape(x, new)
+
+
+def _fail_reshape(x: Tensor, new: Sequence[Dim]) -> None:
+    wanted = ", ".join(current().describe(d) for d in new)
+    fail(
+        errors.ShapeError,
+        f"cannot reshape {describe(x)} into ({wanted}): the sizes differ",
+        "use -1 for one dimension to have it computed",
+    )
+
+
+def transpose(x: Tensor, perm: Sequence[int]) -> Tensor:
+    """Axis k of the view is axis `perm[k]` of `x`."""
+    order = tuple(int(p) for p in perm)
+    if order == tuple(range(x.ndim)):
+        return x
+    back = tuple(int(k) for k in np.argsort(order))
+    return x.view(
+        ViewStep(
+            lambda value: _canonical_apply("transpose", [value], {"perm": order}),
+            lambda base, value: _canonical_apply("transpose", [value], {"perm": back}),
+        )
+    )
+
+
+def broadcast_to(x: Tensor, shape: Any) -> Tensor:
+    """A read-only view of `x` with another shape that it broadcasts to."""
+    target = _shape_of(shape)
+    old = x.type.shape
+    if old == target:
+        return x
+    trace = current()
+    try:
+        found = trace.broadcast(old, target)
+        if len(found) != len(target) or not all(
+            trace.same(a, b) for a, b in zip(found, target, strict=True)
+        ):
+            raise ValueError
+    except ValueError:
+        wanted = ", ".join(trace.describe(d) for d in target)
+        fail(errors.ShapeError, f"cannot broadcast {describe(x)} to ({wanted})")
+    target = trace.shape(target)
+    return x.view(
+        ViewStep(lambda value: _canonical_apply("broadcast_to", [value], {"shape": target}), None)
+    )
+
+
+def slice_(
+    x: Tensor, starts: Sequence[Dim], sizes: Sequence[Dim], steps: Sequence[int]
+) -> Tensor:
+    """Element k of the view along an axis is element `starts + k*steps` of `x`; all within bounds."""
+    attrs = {"starts": tuple(starts), "sizes": tuple(sizes), "steps": tuple(steps)}
+    if all(s == 0 for s in starts) and tuple(sizes) == x.type.shape and all(s == 1 for s in steps):
+        return x
+    return x.view(
+        ViewStep(
+            lambda value: _canonical_apply("slice", [value], attrs),
+            lambda base, value: _canonical_apply("update", [base, value], attrs),
+        )
+    )
+
+
+def copy(x: Any) -> Tensor:
+    """A fresh cell with the value `x` has now."""
+    tensor = lift(x)
+    return from_value(tensor.value, tensor.weak)
+
+
+# New tensors.
+
+
+def full(shape: Any, value: Any, dtype: Any) -> Tensor:
+    """All elements `value` (a number or 0-d tensor)."""
+    scalar = cast(value, dtype)
+    return copy(broadcast_to(scalar, shape))
+
+
+def iota(shape: Any, axis: int, dtype: Any = np.int64) -> Tensor:
+    """The index along `axis`, for every element of `shape`."""
+    attrs = {"shape": _shape_of(shape), "axis": axis, "dtype": np.dtype(dtype)}
+    return from_value(_canonical_apply("iota", [], attrs))
+
+
+def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """Tensors of one dtype and rank along `axis` (non-negative); other dims must agree."""
+    trace = current()
+    first = parts[0]
+    for other in parts[1:]:
+        for k, (a, b) in enumerate(zip(first.type.shape, other.type.shape, strict=True)):
+            if k != axis and not trace.same(a, b, "concatenate"):
+                fail(
+                    errors.ShapeError,
+                    f"all dims but axis {axis} must agree to concatenate: "
+                    + ", ".join(map(describe, parts)),
+                )
+    if len(parts) == 1:
+        return copy(first)
+    return apply("concatenate", *parts, axis=axis)
+
+
+def take(x: Tensor, index: Tensor, axis: int) -> Tensor:
+    """`x` at the integer `index` along `axis`; negative indices count from the end."""
+    return apply("take", x, cast(index, np.int64), axis=axis)
+
+
+# Reductions.
+
+
+def reduce(op: str, x: Tensor, axes: Sequence[int], keepdims: bool = False) -> Tensor:
+    """Reduction `op` over `axes` (non-negative, distinct), in the dtype of `x`."""
+    ordered = tuple(sorted(axes))
+    result = apply(op, x, axes=ordered) if ordered or op in ("any", "all") else copy(x)
+    if not keepdims:
+        return result
+    shape = tuple(1 if k in ordered else d for k, d in enumerate(x.type.shape))
+    return reshape(result, tuple(shape))
+
+
+def cumulate(op: str, x: Tensor, axis: int) -> Tensor:
+    """`cumsum`, `cumprod`, `cummin` or `cummax` along `axis`, in the dtype of `x`."""
+    return apply(op, x, axis=axis)
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """The product of matrices in the last two axes (both of rank >= 2), with promotion."""
+    dtype = result_dtype(a, b)
+    trace = current()
+    if not trace.same(a.type.shape[-1], b.type.shape[-2], "matmul"):
+        fail(
+            errors.ShapeError,
+            f"the inner dims of a matrix product differ: {describe(a)}, {describe(b)}",
+            "transpose one of them with .T",
+        )
+    try:
+        trace.broadcast(a.type.shape[:-2], b.type.shape[:-2])
+    except ValueError:
+        fail(
+            errors.ShapeError,
+            f"the leading dims of a matrix product do not broadcast: {describe(a)}, {describe(b)}",
+        )
+    return apply("matmul", cast(a, dtype), cast(b, dtype))
+
+
+def normalize_axis(axis: Any, ndim: int) -> int:
+    """A non-negative axis. Raises np.exceptions.AxisError as NumPy does."""
+    index = int(axis)
+    if not -ndim <= index < ndim:
+        raise np.exceptions.AxisError(index, ndim)
+    return index % ndim if ndim else 0
+
+
+def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Non-negative distinct axes; None is all of them."""
+    if axis is None:
+        return tuple(range(ndim))
+    if not isinstance(axis, (tuple, list)):
+        axis = (axis,)
+    found = tuple(normalize_axis(a, ndim) for a in axis)
+    if len(set(found)) != len(found):
+        raise ValueError("duplicate value in 'axis'")
+    return found
+

@@ -1,0 +1,59 @@
+"""Which traced implementation answers for a NumPy callable or an array method.
+
+The files of `trace/namespace/` fill the two tables with the decorators below; tensors and the call
+hook read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""NumPy callable -> implementation with NumPy's signature, on tensors and whatever NumPy takes."""
+
+CREATORS: set[Any] = set()
+"""Those of `FUNCTIONS` that make a new array, and therefore trace without any traced argument."""
+
+METHODS: dict[str, Callable[..., Any]] = {}
+"""Name of an array method -> implementation whose first argument is the tensor."""
+
+PROPERTIES: dict[str, Callable[..., Any]] = {}
+"""Name of an array property -> implementation on the tensor."""
+
+
+def implements(*functions: Any, method: str | None = None, creator: bool = False) -> Callable[[F], F]:
+    """Decorate the traced implementation of NumPy callables and, with `method`, of an array method."""
+
+    def decorate(implementation: F) -> F:
+        for function in functions:
+            FUNCTIONS[function] = implementation
+            if creator:
+                CREATORS.add(function)
+        if method is not None:
+            METHODS[method] = implementation
+        return implementation
+
+    return decorate
+
+
+def is_method(name: str) -> Callable[[F], F]:
+    """Decorate an array method whose signature differs from the function's."""
+
+    def decorate(implementation: F) -> F:
+        METHODS[name] = implementation
+        return implementation
+
+    return decorate
+
+
+def is_property(name: str) -> Callable[[F], F]:
+    """Decorate an array property."""
+
+    def decorate(implementation: F) -> F:
+        PROPERTIES[name] = implementation
+        return implementation
+
+    return decorate

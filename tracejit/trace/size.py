@@ -1,0 +1,207 @@
+"""`Size`: the traced int that a symbolic dimension is to the user's code.
+
+Arithmetic gives sizes or ints; a comparison is decided for this call and recorded as a guard; use as
+an index of a Python list, a `range` bound without a loop, or a dictionary key fixes its value.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.ir import dims
+from tracejit.ir.dims import Dim
+from tracejit.trace.context import current, fail
+from tracejit.trace.registry import FUNCTIONS
+
+
+class Size:
+    """A dim with Python's int operators. `n / 2`, `n ** 0.5` and mixed float arithmetic give tensors."""
+
+    __slots__ = ("dim",)
+
+    def __init__(self, dim: Dim) -> None:
+        self.dim = dim
+
+    def _arith(self, other: Any, name: str, swap: bool = False) -> Any:
+        value = as_dim(other)
+        if value is None:
+            return self._numeric(other, name, swap)
+        a, b = (value, self.dim) if swap else (self.dim, value)
+        try:
+            return wrap(_ARITHMETIC[name](a, b))
+        except ZeroDivisionError:
+            fail(errors.ShapeError, f"a size is divided by zero: {dims_text(a)} {name} {dims_text(b)}")
+
+    def _numeric(self, other: Any, name: str, swap: bool = False) -> Any:
+        """The operation on numbers that are no sizes: the size is a traced Python int there."""
+        if not isinstance(other, (int, float, complex, Size)):
+            return NotImplemented
+        function = FUNCTIONS[_UFUNCS[name]]
+        return function(other, self) if swap else function(self, other)
+
+    def __add__(self, other: Any) -> Any:
+        return self._arith(other, "+")
+
+    def __radd__(self, other: Any) -> Any:
+        return self._arith(other, "+", True)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._arith(other, "-")
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._arith(other, "-", True)
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, (tuple, list)):
+            return other * self.__index__()
+        return self._arith(other, "*")
+
+    def __rmul__(self, other: Any) -> Any:
+        if isinstance(other, (tuple, list)):
+            return other * self.__index__()
+        return self._arith(other, "*", True)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._arith(other, "//")
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._arith(other, "//", True)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._arith(other, "%")
+
+    def __rmod__(self, other: Any) -> Any:
+        return self._arith(other, "%", True)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __pow__(self, other: Any) -> Any:
+        if isinstance(other, int) and 0 <= other <= 16:
+            return wrap(dims.product([self.dim] * other))
+        return self._numeric(other, "**")
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._numeric(other, "**", True)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._numeric(other, "/")
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._numeric(other, "/", True)
+
+    def __neg__(self) -> Any:
+        return wrap(-self.dim)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return self if self >= 0 else -self
+
+    def _compare(self, other: Any, relation: str) -> Any:
+        value = as_dim(other)
+        if value is None:
+            return NotImplemented
+        return current().decide(self.dim, relation, value, "a comparison of sizes")
+
+    def __eq__(self, other: Any) -> Any:
+        return self._compare(other, "==")
+
+    def __ne__(self, other: Any) -> Any:
+        return self._compare(other, "!=")
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(other, "<")
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare(other, "<=")
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(other, ">")
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(other, ">=")
+
+    def __bool__(self) -> bool:
+        return bool(self != 0)
+
+    def __hash__(self) -> int:
+        return hash(self.__index__())
+
+    def __index__(self) -> int:
+        """The value in this call; from here on a guard."""
+        trace = current()
+        dim = trace.canonical(self.dim)
+        value = trace.hint(dim)
+        if value is None:
+            fail(
+                errors.ConcretizationError,
+                f"the size {dim} is needed as a Python int, but the TensorSpec leaves it open",
+                "give the dimension as an int in the TensorSpec",
+            )
+        trace.decide(dim, "==", value, "a size was needed as a Python int")
+        return value
+
+    __int__ = __index__
+
+    def __float__(self) -> float:
+        return float(self.__index__())
+
+    def __repr__(self) -> str:
+        return str(self.dim)
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(self.__index__(), spec) if spec else str(self.dim)
+
+
+def wrap(dim: Dim) -> Any:
+    """An int stays an int, an expression becomes a `Size`."""
+    return dim if isinstance(dim, int) else Size(dim)
+
+
+def as_dim(x: Any) -> Dim | None:
+    """The dim that an int, NumPy integer or `Size` is, else None."""
+    if isinstance(x, Size):
+        return current().canonical(x.dim)
+    if isinstance(x, bool):
+        return int(x)
+    if isinstance(x, int):
+        return x
+    if hasattr(x, "__index__") and hasattr(x, "dtype") and getattr(x, "ndim", 1) == 0:
+        try:
+            return operator.index(x)
+        except TypeError:
+            return None
+    return None
+
+
+def to_dim(x: Any, what: str) -> Dim:
+    """Like `as_dim`, with an error at the user's line for anything else."""
+    dim = as_dim(x)
+    if dim is None:
+        fail(errors.DTypeError, f"{what} must be an int or a size, not {type(x).__name__}")
+    return dim
+
+
+def dims_text(dim: Dim) -> str:
+    return current().describe(dim)
+
+
+_ARITHMETIC = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "//": dims.floordiv,
+    "%": dims.mod,
+}
+_UFUNCS = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "//": np.floor_divide, "%": np.remainder,
+    "/": np.true_divide, "**": np.power,
+}  # fmt: skip

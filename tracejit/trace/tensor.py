@@ -1,0 +1,288 @@
+"""Traced tensors: a handle on a memory cell, plus the path of views that leads to it.
+
+Two tensors alias exactly when they share a cell, as two NumPy arrays share memory. Reading applies
+the path to the cell's current value; writing through any handle replaces the cell's value, so every
+other handle sees it. The graph itself stays functional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.ir.graph import Value
+from tracejit.ir.types import TensorType
+from tracejit.trace.context import Trace, current, fail
+from tracejit.trace.registry import FUNCTIONS, METHODS, PROPERTIES
+from tracejit.trace.size import wrap
+
+
+@dataclass(eq=False)
+class Cell:
+    """A piece of memory: its current value, and how often it was written.
+
+    `origin` says whose memory it is: a temporary of this function, an argument, or an array captured
+    from outside, which may not be written.
+    """
+
+    value: Value
+    trace: Trace
+    origin: str = "temporary"
+    version: int = 0
+
+    def write(self, value: Value) -> None:
+        self.value = value
+        self.version += 1
+
+
+@dataclass(frozen=True)
+class ViewStep:
+    """One view: how it reads its base, and how a write into the view changes the base.
+
+    `write(base, value)` gives the base with the viewed part replaced; None where NumPy gives a copy
+    or a read-only view.
+    """
+
+    read: Callable[[Value], Value]
+    write: Callable[[Value, Value], Value] | None
+
+
+@dataclass(eq=False)
+class Tensor:
+    """The traced stand-in for an `np.ndarray`, a NumPy scalar or (`weak`) a Python number."""
+
+    cell: Cell
+    path: tuple[ViewStep, ...] = ()
+    weak: type | None = None
+    _cached: Value | None = field(default=None, repr=False)
+    _cached_version: int = field(default=-1, repr=False)
+
+    __array_priority__ = 1000
+    __hash__ = object.__hash__
+
+    @property
+    def value(self) -> Value:
+        """The SSA value that a read sees now."""
+        cell = self.cell
+        if self._cached is None or self._cached_version != cell.version:
+            if cell.trace.closed or cell.trace is not current():
+                _escaped(cell)
+            value = cell.value
+            for step in self.path:
+                value = step.read(value)
+            self._cached, self._cached_version = value, cell.version
+        return self._cached
+
+    @property
+    def type(self) -> TensorType:
+        type = self.value.type
+        return TensorType(type.dtype, current().shape(type.shape))
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.value.type.dtype
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return tuple(map(wrap, self.type.shape))
+
+    @property
+    def ndim(self) -> int:
+        return self.value.type.ndim
+
+    @property
+    def size(self) -> Any:
+        return wrap(self.type.size)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> Any:
+        return wrap(self.type.nbytes)
+
+    def assign(self, value: Value) -> None:
+        """Replace all elements by `value`, which has this tensor's shape and dtype."""
+        if self.cell.origin == "captured":
+            fail(
+                errors.MutationError,
+                "an array from outside the jitted function would be written to",
+                "pass it as an argument, or write into a copy: `x = x.copy()`",
+            )
+        if any(step.write is None for step in self.path):
+            fail(errors.MutationError, "assignment destination is read-only (a broadcast view)")
+        bases = [self.cell.value]
+        for step in self.path[:-1]:
+            bases.append(step.read(bases[-1]))
+        for step, base in zip(reversed(self.path), reversed(bases), strict=False):
+            assert step.write is not None
+            value = step.write(base, value)
+        self.cell.write(value)
+
+    def view(self, step: ViewStep) -> Tensor:
+        return Tensor(self.cell, (*self.path, step))
+
+    # Methods and properties come from the tables that trace/namespace/ fills.
+
+    def __getattr__(self, name: str) -> Any:
+        method = METHODS.get(name)
+        if method is not None:
+            return _BoundMethod(method, self)
+        prop = PROPERTIES.get(name)
+        if prop is not None:
+            return prop(self)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if hasattr(np.ndarray, name):
+            fail(errors.UnsupportedError, f"method `{name}` of a traced array is not supported")
+        raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        key: Any = ufunc if method == "__call__" else (ufunc, method)
+        function = FUNCTIONS.get(key)
+        if function is None:
+            what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            fail(errors.UnsupportedError, f"np.{what} is not supported inside a jitted function")
+        return function(*inputs, **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        implementation = FUNCTIONS.get(function)
+        if implementation is None:
+            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+            fail(errors.UnsupportedError, f"{name} is not supported inside a jitted function")
+        return implementation(*args, **kwargs)
+
+    # Items.
+
+    def __getitem__(self, key: Any) -> Any:
+        return METHODS["__getitem__"](self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        METHODS["__setitem__"](self, key, value)
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of unsized object")
+        return self.shape[0].__index__()
+
+    def __iter__(self) -> Any:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return iter([self[k] for k in range(len(self))])
+
+    def __contains__(self, item: Any) -> Any:
+        return bool((self == item).any())
+
+    # Where Python needs a concrete value.
+
+    def __bool__(self) -> bool:
+        return bool(concrete(self, "a Python bool", _BOOL_HINT))
+
+    def __int__(self) -> int:
+        return int(concrete(self, "a Python int", _CAST_HINT))
+
+    def __float__(self) -> float:
+        return float(concrete(self, "a Python float", _CAST_HINT))
+
+    def __complex__(self) -> complex:
+        return complex(concrete(self, "a Python complex", _CAST_HINT))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError("only integer scalar arrays can be converted to a scalar index")
+        return int(concrete(self, "a Python int", _INDEX_HINT))
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        fail(
+            errors.ConcretizationError,
+            f"a traced array {self._text()} would be turned into a concrete NumPy array",
+            "use NumPy functions that tracejit supports on it, or compute this part outside",
+        )
+
+    def _text(self) -> str:
+        return describe(self)
+
+    def __repr__(self) -> str:
+        return f"Tensor({self._text()})"
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return repr(self)
+        fail(errors.ConcretizationError, f"a traced value {self._text()} would be formatted")
+
+
+_BOOL_HINT = (
+    "np.where(cond, a, b) for elementwise choice, tracejit.ifelse for a branch, "
+    "or list the argument in static_argnames"
+)
+_CAST_HINT = "x.astype(...) keeps the value traced; or list the argument in static_argnames"
+_INDEX_HINT = "list the argument in static_argnames"
+
+
+class _BoundMethod:
+    """A method of a traced array; calls the table's implementation."""
+
+    __slots__ = ("function", "tensor")
+
+    def __init__(self, function: Callable[..., Any], tensor: Tensor) -> None:
+        self.function, self.tensor = function, tensor
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(self.tensor, *args, **kwargs)
+
+
+def describe(tensor: Tensor) -> str:
+    """`x: f8[n=3, 4]` for a message."""
+    trace = current()
+    type = tensor.type
+    dims = ", ".join(trace.describe(d) for d in type.shape)
+    if tensor.weak is not None:
+        text = f"a traced Python {tensor.weak.__name__}"
+    else:
+        text = f"{TensorType(type.dtype)!s}"[:-2] + f"[{dims}]"
+    hint = tensor.value.hint
+    return f"{hint} is {text}" if hint else text
+
+
+def concrete(tensor: Tensor, wanted: str, instead: str) -> Any:
+    """The Python value of a 0-d tensor, if it is a Python scalar argument (then it is guarded).
+
+    Raises ConcretizationError for every other traced value.
+    """
+    trace = current()
+    value = tensor.value
+    if value in trace.scalar_values:
+        return trace.concretize_scalar(value, f"{value.hint or 'a scalar'} was needed as {wanted}")
+    known = constant_of(tensor)
+    if known is not None:
+        return known
+    if tensor.ndim:
+        what = f"a traced array would be used as {wanted}: {describe(tensor)}"
+    else:
+        what = f"a traced value would be used as {wanted}: {describe(tensor)}"
+    fail(errors.ConcretizationError, what, instead)
+
+
+def constant_of(tensor: Tensor) -> Any:
+    """The NumPy scalar that a 0-d tensor is when nothing traced went into it, else None."""
+    if tensor.ndim or tensor.cell.trace.closed:
+        return None
+    return tensor.cell.trace.constant_value(tensor.value)
+
+
+def from_value(value: Value, weak: type | None = None) -> Tensor:
+    """A fresh temporary."""
+    return Tensor(Cell(value, current()), weak=weak)
+
+
+def _escaped(cell: Cell) -> NoReturn:
+    fail(
+        errors.EscapedTracerError,
+        f"a traced tensor {cell.value.type} is used outside the call of `{cell.trace.name}` that made it",
+        "return it from the jitted function; do not keep it in a global, an attribute or a list",
+    )
