@@ -1,0 +1,31 @@
+"""The workloads of `tracejit bench`, and the harness that times them beside their peers.
+
+A folder of its own in the checkout; an installed tracejit has it as `tracejit.benchmarks`. One file
+per family of workloads, each with a list `WORKLOADS`; `peers.py` knows how each peer compiles, calls
+and waits, `harness.py` times and compares, `report.py` prints, saves and draws.
+"""
+
+from __future__ import annotations
+
+from . import (
+    compile_time,
+    elementwise,
+    finance,
+    geometry,
+    network,
+    overhead,
+    reductions,
+    seawater,
+)
+from .workload import Workload
+
+WORKLOADS: tuple[Workload, ...] = (
+    *elementwise.WORKLOADS,
+    *finance.WORKLOADS,
+    *seawater.WORKLOADS,
+    *reductions.WORKLOADS,
+    *geometry.WORKLOADS,
+    *network.WORKLOADS,
+    *overhead.WORKLOADS,
+    *compile_time.WORKLOADS,
+)
