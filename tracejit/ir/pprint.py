@@ -1,0 +1,120 @@
+"""Graphs as text: one line a node, numbered in the order of definition, with the user's line.
+
+    graph f
+      param %0: f8[n, 3]  # x
+      param %1: f8[3]  # y
+      guard n >= 2  # model.py:4
+      %2: f8[n, 3] = multiply(%0, %1)  # scaled, model.py:5
+      %3: f8[3] = sum(%2, axes=(0,))  # model.py:6
+      return %3
+
+Numbers run through nested blocks, so that each names one value of the whole graph. The text depends
+on nothing but the graph: no addresses, no set order.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, TextIO
+
+import numpy as np
+
+from tracejit.ir.graph import Graph, Guard, Node, Value
+from tracejit.ir.types import SHORT_NAMES, TensorType
+
+INDENT = "  "
+SHOWN_ELEMENTS = 6
+"""Constant arrays with more elements than this print as their type."""
+
+
+def format_graph(graph: Graph) -> str:
+    """`graph` as text, without a newline at the end."""
+    names = Names()
+    return "\n".join([f"graph {graph.name}", *_body(graph, names, INDENT, "param ")])
+
+
+def pprint(graph: Graph, file: TextIO | None = None) -> None:
+    """Print `graph` to `file` (standard output)."""
+    print(format_graph(graph), file=file or sys.stdout)
+
+
+def format_node(node: Node, names: Names | None = None) -> str:
+    """One node as one line; blocks are left out. Without `names` its values are numbered from 0."""
+    names = names or Names()
+    inputs = [names[v] for v in node.inputs]
+    outputs = ", ".join(f"{names[v]}: {v.type}" for v in node.outputs)
+    attrs = [_attribute(node.op, k, v) for k, v in node.attrs.items()]
+    reuses = [
+        f"{names[v]} in {inputs[k] if k < len(inputs) else f'input {k}'}"
+        for v, k in zip(node.outputs, node.reuses, strict=False)
+        if k is not None
+    ]
+    text = f"{outputs} = {node.op}({', '.join(inputs + attrs)})"
+    return f"{text} reusing {', '.join(reuses)}" if reuses else text
+
+
+class Names:
+    """`%0`, `%1`, ... for values, in the order in which they are first asked for."""
+
+    def __init__(self) -> None:
+        self._names: dict[Value, str] = {}
+        self._numbers = count()
+
+    def __getitem__(self, value: Value) -> str:
+        if value not in self._names:
+            self._names[value] = f"%{next(self._numbers)}"
+        return self._names[value]
+
+
+def format_attr(value: Any) -> str:
+    """An attribute as text, the same in every process."""
+    if isinstance(value, np.ndarray):
+        if value.size > SHOWN_ELEMENTS:
+            return f"array {TensorType(value.dtype, value.shape)}"
+        return str(value.tolist())
+    if isinstance(value, np.generic):
+        return str(value.item())
+    if isinstance(value, np.dtype):
+        return SHORT_NAMES.get(value, str(value))
+    if isinstance(value, tuple):
+        inner = ", ".join(map(format_attr, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__name__)
+    return str(value)
+
+
+def _attribute(op: str, key: str, value: Any) -> str:
+    return format_attr(value) if op == "const" else f"{key}={format_attr(value)}"
+
+
+def _body(graph: Graph, names: Names, indent: str, param: str) -> Iterator[str]:
+    for value in graph.params:
+        yield f"{indent}{param}{names[value]}: {value.type}{_comment(value.hint)}"
+    for guard in graph.guards:
+        if isinstance(guard, Guard):
+            condition = str(guard)
+        else:
+            condition = f"{names[graph.params[guard.param]]} {guard.relation} {guard.value}"
+        where = str(guard.loc) if guard.loc else ""
+        yield f"{indent}guard {condition}{_comment(guard.reason, where)}"
+    for node in graph.nodes:
+        comment = _comment(*(v.hint for v in node.outputs), str(node.loc) if node.loc else "")
+        line = indent + format_node(node, names)
+        if not node.blocks:
+            yield line + comment
+            continue
+        yield f"{line} {{{comment}"
+        for k, block in enumerate(node.blocks):
+            if k:
+                yield f"{indent}}} {{"
+            yield from _body(block, names, indent + INDENT, "param ")
+        yield f"{indent}}}"
+    yield f"{indent}return {', '.join(names[v] for v in graph.results)}".rstrip()
+
+
+def _comment(*parts: str) -> str:
+    kept = [part for part in parts if part]
+    return f"  # {', '.join(kept)}" if kept else ""

@@ -1,0 +1,324 @@
+"""The checker: what every legal graph has in common, as code.
+
+Values are defined once and before they are read; a block reads nothing but its own parameters; every
+node is a known op with the inputs and attributes that its record takes, and the types it declares are
+those that the record infers; every size can be computed from the shapes of the parameters.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tracejit.errors import TracejitError
+from tracejit.ir import dims
+from tracejit.ir.graph import Graph, Guard, Node, Value
+from tracejit.ir.opdef import OPS, OpDef, resolve_loop
+from tracejit.ir.pprint import Names, format_node
+from tracejit.ir.types import BOOL, INTP, SHORT_NAMES, TensorType, broadcast_shapes
+
+BLOCK_OPS = {"fused"}
+"""Ops without a record: their one block, applied to the inputs, gives the outputs."""
+
+RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
+
+
+class VerifyError(TracejitError):
+    """A graph that is not legal: a bug in whatever made it, never in the user's code."""
+
+
+def verify(graph: Graph) -> None:
+    """Raise VerifyError, naming the node, unless `graph` is legal."""
+    _Verifier(Names()).graph(graph, frozenset())
+
+
+class _Verifier:
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.where = ""
+
+    def fail(self, what: str) -> VerifyError:
+        return VerifyError(f"{self.where}: {what}")
+
+    def require(self, condition: bool, what: str) -> None:
+        if not condition:
+            raise self.fail(what)
+
+    def graph(self, graph: Graph, symbols: frozenset[str]) -> None:
+        """Check `graph`, inside which the sizes `symbols` of the graph around it are known too."""
+        self.where = f"graph {graph.name}"
+        defined: set[Value] = set()
+        for value in graph.params:
+            self.require(value not in defined, f"parameter {self.names[value]} appears twice")
+            defined.add(value)
+            self.type(value)
+            symbols = symbols.union(*map(dims.free_symbols, value.type.shape))
+        for guard in graph.guards:
+            self.guard(guard, graph, symbols)
+        for node in graph.nodes:
+            self.node(node, defined, symbols)
+        self.where = f"graph {graph.name}"
+        for value in graph.results:
+            self.require(value in defined, f"result {self.names[value]} is not defined")
+
+    def guard(self, guard: Any, graph: Graph, symbols: frozenset[str]) -> None:
+        self.require(guard.relation in RELATIONS, f"guard with relation {guard.relation!r}")
+        if isinstance(guard, Guard):
+            self.sizes(guard.left, symbols, "a guard")
+            self.sizes(guard.right, symbols, "a guard")
+            return
+        self.require(0 <= guard.param < len(graph.params), f"guard on parameter {guard.param}")
+        self.require(graph.params[guard.param].type.ndim == 0, "guard on a value of an array")
+
+    def type(self, value: Value) -> None:
+        type = value.type
+        self.require(type.dtype in SHORT_NAMES, f"{self.names[value]} has dtype {type.dtype!r}")
+        for dim in type.shape:
+            legal = dim >= 0 if isinstance(dim, int) else isinstance(dim, dims.Expr)
+            self.require(legal, f"{self.names[value]} has a dim {dim!r}")
+
+    def sizes(self, attr: Any, symbols: frozenset[str], what: str) -> None:
+        """Every symbol in `attr` is bound."""
+        if isinstance(attr, tuple):
+            for entry in attr:
+                self.sizes(entry, symbols, what)
+        elif isinstance(attr, dims.Expr) and not attr.symbols <= symbols:
+            unbound = ", ".join(sorted(attr.symbols - symbols))
+            raise self.fail(f"{what} uses the size {unbound}, which no parameter binds")
+
+    def node(self, node: Node, defined: set[Value], symbols: frozenset[str]) -> None:
+        self.where = f"{format_node(node, self.names)}  # {node.loc or 'no line'}"
+        for value in node.inputs:
+            self.require(value in defined, f"{self.names[value]} is read before it is defined")
+        for value in node.outputs:
+            self.require(value not in defined, f"{self.names[value]} is defined twice")
+            self.type(value)
+            self.sizes(value.type.shape, symbols, f"the shape of {self.names[value]}")
+            defined.add(value)
+        for key, attr in node.attrs.items():
+            self.require(
+                isinstance(attr, (np.ndarray, Hashable)) and _hashable(attr),
+                f"attribute {key} is neither hashable nor an array",
+            )
+            self.sizes(attr, symbols, f"attribute {key}")
+        self.reuses(node)
+        where = self.where
+        for block in node.blocks:
+            self.graph(block, symbols)
+        self.where = where
+        if node.op in BLOCK_OPS:
+            self.block_op(node)
+        else:
+            self.require(node.op in OPS, f"unknown op {node.op!r}")
+            self.record(node, OPS[node.op])
+
+    def reuses(self, node: Node) -> None:
+        self.require(
+            len(node.reuses) in (0, len(node.outputs)), "reuses has not one entry for each output"
+        )
+        taken = [k for k in node.reuses if k is not None]
+        self.require(all(0 <= k < len(node.inputs) for k in taken), "reuses an input out of range")
+        self.require(len(set(taken)) == len(taken), "reuses one input twice")
+
+    def block_op(self, node: Node) -> None:
+        self.require(len(node.blocks) == 1, f"{node.op} needs one block")
+        (block,) = node.blocks
+        for what, outer, inner in (
+            ("inputs", node.inputs, block.params),
+            ("outputs", node.outputs, block.results),
+        ):
+            found, expected = [v.type for v in inner], [v.type for v in outer]
+            self.require(found == expected, f"{what} do not have the types of the block's")
+
+    def record(self, node: Node, record: OpDef) -> None:
+        types = [v.type for v in node.inputs]
+        if record.kind == "control":
+            return
+        operands, variadic = _operands(record)
+        surplus = [key for key in node.attrs if key not in operands]
+        self.require(not surplus, f"takes no attribute {', '.join(surplus)}")
+        if variadic:
+            self.require(bool(types), "at least one input is needed")
+        else:
+            expected = [name for name in operands if name not in node.attrs]
+            self.require(
+                len(types) == len(expected),
+                f"takes {', '.join(operands) or 'nothing'}; has {len(types)} inputs "
+                f"and attributes {', '.join(node.attrs) or 'none'}",
+            )
+        try:
+            for problem in _problems(node, record, types):
+                raise self.fail(problem)
+            inferred = record.infer(types, node.attrs)
+        except VerifyError:
+            raise
+        except Exception as error:
+            raise self.fail(f"types cannot be inferred: {error!r}") from error
+        declared = tuple(v.type for v in node.outputs)
+        self.require(
+            inferred == declared,
+            f"declares {_types(declared)}, but the op gives {_types(inferred)}",
+        )
+
+
+def _types(types: tuple[TensorType, ...]) -> str:
+    return ", ".join(map(str, types)) or "nothing"
+
+
+def _hashable(attr: Any) -> bool:
+    if isinstance(attr, np.ndarray):
+        return True
+    try:
+        hash(attr)
+    except TypeError:
+        return False
+    return True
+
+
+@cache
+def _signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], bool] | None:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    named = tuple(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+    return named, any(p.kind == p.VAR_POSITIONAL for p in parameters)
+
+
+def _operands(record: OpDef) -> tuple[tuple[str, ...], bool]:
+    """The names of the inputs, then of the attributes, and whether any number of inputs goes."""
+    if isinstance(record.evaluate, np.ufunc):
+        return tuple(f"x{k}" for k in range(record.evaluate.nin)), False
+    if record.elementwise and record.body is not None:
+        found = _signature(record.body)
+        if found is not None:
+            return found[0][1:], found[1]
+    return _signature(record.evaluate) or ((), True)
+
+
+def _problems(node: Node, record: OpDef, types: list[TensorType]) -> Iterator[str]:
+    """What is wrong beyond types, op by op."""
+    if record.elementwise:
+        yield from _elementwise_problems(record, types)
+        return
+    if record.kind == "reduce":
+        axes = node.attrs["axes"]
+        if any(not 0 <= axis < types[0].ndim for axis in axes) or len(set(axes)) < len(axes):
+            yield f"axes {axes} of a tensor of rank {types[0].ndim}"
+    check = _CHECKS.get(node.op)
+    if check is not None:
+        yield from check(node, types)
+
+
+def _elementwise_problems(record: OpDef, types: list[TensorType]) -> Iterator[str]:
+    if record.ufunc is not None:
+        wanted = resolve_loop(record.ufunc, tuple(t.dtype for t in types))
+        if wanted[: len(types)] != tuple(t.dtype for t in types):
+            yield f"inputs must have the loop dtypes {', '.join(map(str, wanted))}"
+    if record.name == "select":
+        if types[0].dtype != BOOL:
+            yield "the condition of select must be bool"
+        if types[1].dtype != types[2].dtype:
+            yield "the branches of select have two dtypes"
+
+
+def _const(node: Node, types: list[TensorType]) -> Iterator[str]:
+    if not isinstance(node.attrs["value"], (np.generic, np.ndarray)):
+        yield "the value must be a NumPy scalar or array"
+
+
+def _reshape(node: Node, types: list[TensorType]) -> Iterator[str]:
+    old, new = types[0].size, dims.product(tuple(node.attrs["shape"]))
+    if isinstance(old, int) and isinstance(new, int) and old != new:
+        yield f"{old} elements into {new}"
+
+
+def _broadcast_to(node: Node, types: list[TensorType]) -> Iterator[str]:
+    shape = tuple(node.attrs["shape"])
+    try:
+        fits = broadcast_shapes(types[0].shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        yield f"{types[0]} does not broadcast to {shape}"
+
+
+def _transpose(node: Node, types: list[TensorType]) -> Iterator[str]:
+    if sorted(node.attrs["perm"]) != list(range(types[0].ndim)):
+        yield f"perm {node.attrs['perm']} is no permutation of {types[0].ndim} axes"
+
+
+def _slice(node: Node, types: list[TensorType]) -> Iterator[str]:
+    starts, sizes, steps = (node.attrs[k] for k in ("starts", "sizes", "steps"))
+    if not len(starts) == len(sizes) == len(steps) == types[0].ndim:
+        yield f"starts, sizes and steps must have {types[0].ndim} entries"
+        return
+    for dim, start, size, step in zip(types[0].shape, starts, sizes, steps, strict=True):
+        if not isinstance(step, int) or step == 0:
+            yield f"step {step} must be a non-zero int"
+        elif all(isinstance(x, int) for x in (dim, start, size)) and size > 0:
+            last = start + (size - 1) * step
+            if not (0 <= start < dim and 0 <= last < dim):
+                yield f"elements {start} to {last} of an axis of size {dim}"
+
+
+def _update(node: Node, types: list[TensorType]) -> Iterator[str]:
+    yield from _slice(node, types)
+    if types[0].dtype != types[1].dtype:
+        yield f"{types[1]} is written into {types[0]}: two dtypes"
+    sizes = tuple(node.attrs["sizes"])
+    try:
+        fits = broadcast_shapes(types[1].shape, sizes) == sizes
+    except ValueError:
+        fits = False
+    if not fits:
+        yield f"{types[1]} does not broadcast to the region {sizes}"
+
+
+def _concatenate(node: Node, types: list[TensorType]) -> Iterator[str]:
+    axis = node.attrs["axis"]
+    if not all(0 <= axis < t.ndim for t in types):
+        yield f"axis {axis} of tensors of rank {', '.join(str(t.ndim) for t in types)}"
+        return
+    rest = {(t.dtype, t.shape[:axis], t.shape[axis + 1 :]) for t in types}
+    if len(rest) > 1:
+        yield f"{_types(tuple(types))} differ in more than axis {axis}"
+
+
+def _take(node: Node, types: list[TensorType]) -> Iterator[str]:
+    if types[1].dtype != INTP:
+        yield "the index must be int64"
+    if not 0 <= node.attrs["axis"] < types[0].ndim:
+        yield f"axis {node.attrs['axis']} of a tensor of rank {types[0].ndim}"
+
+
+def _cumulative(node: Node, types: list[TensorType]) -> Iterator[str]:
+    if not 0 <= node.attrs["axis"] < types[0].ndim:
+        yield f"axis {node.attrs['axis']} of a tensor of rank {types[0].ndim}"
+
+
+def _iota(node: Node, types: list[TensorType]) -> Iterator[str]:
+    if not 0 <= node.attrs["axis"] < len(node.attrs["shape"]):
+        yield f"axis {node.attrs['axis']} of a tensor of rank {len(node.attrs['shape'])}"
+
+
+def _matmul(node: Node, types: list[TensorType]) -> Iterator[str]:
+    a, b = types
+    if a.dtype != b.dtype:
+        yield f"{a} @ {b}: two dtypes"
+    if min(a.ndim, b.ndim) < 2:
+        yield f"{a} @ {b}: rank 2 or more is needed"
+    elif a.shape[-1] != b.shape[-2]:
+        yield f"{a} @ {b}: {a.shape[-1]} against {b.shape[-2]}"
+
+
+_CHECKS: dict[str, Callable[[Node, list[TensorType]], Iterator[str]]] = {
+    "const": _const, "reshape": _reshape, "broadcast_to": _broadcast_to, "transpose": _transpose,
+    "slice": _slice, "update": _update, "concatenate": _concatenate, "take": _take,
+    "iota": _iota, "matmul": _matmul, "cumsum": _cumulative, "cumprod": _cumulative,
+    "cummin": _cumulative, "cummax": _cumulative,
+}  # fmt: skip
