@@ -32,6 +32,8 @@ class OpDef:
     the loop that `resolve` chose. For a reduction `identity(dtype)` is the start (None when there is
     none, and the first element is taken) and `body(o, acc, x)` combines. `flops` is the cost of one
     element in additions. `domain` bounds random test inputs. `vjp(o, g, y, *xs)` is the derivative.
+    `ufunc` is the one whose loops the inputs follow; an op without one lists in `loops` the type
+    characters of the inputs of each loop, as in "ee ff dd".
     """
 
     name: str

@@ -12,7 +12,7 @@ that a target needs to know neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,23 @@ Number = bool | int | float | complex
 
 REAL_OF = {np.dtype("c8"): np.dtype("f4"), np.dtype("c16"): np.dtype("f8")}
 COMPLEX_OF = {real: cplx for cplx, real in REAL_OF.items()}
+
+MATH_FUNCTIONS = {
+    "sin": 1, "cos": 1, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "atan2": 2,
+    "sinh": 1, "cosh": 1, "tanh": 1, "asinh": 1, "acosh": 1, "atanh": 1,
+    "exp": 1, "exp2": 1, "expm1": 1, "log": 1, "log2": 1, "log10": 1, "log1p": 1,
+    "pow": 2, "cbrt": 1, "hypot": 2, "fmod": 2, "sqrt": 1, "fabs": 1,
+    "floor": 1, "ceil": 1, "trunc": 1, "rint": 1, "copysign": 2, "nextafter": 2,
+    "erf": 1, "erfc": 1, "tgamma": 1, "lgamma": 1,
+}  # fmt: skip
+"""What `Scalars.call` can name, functions of C's math library, with the number of arguments."""
+
+COMPLEX_FUNCTIONS = {
+    "csin": 1, "ccos": 1, "ctan": 1, "casin": 1, "cacos": 1, "catan": 1,
+    "csinh": 1, "ccosh": 1, "ctanh": 1, "casinh": 1, "cacosh": 1, "catanh": 1,
+    "cexp": 1, "clog": 1, "csqrt": 1, "cpow": 2,
+}  # fmt: skip
+"""What `Scalars.complex_call` can name, functions of C's complex library."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,8 +135,8 @@ class Scalars:
     """The builder. A target implements the `emit_*` methods, which see only real dtypes but float16.
 
     `emit_binary` has add, sub, mul, div (floats), quo (integers), rem, and, or, xor, shl, shr, and
-    wraps integers; `emit_unary` has neg and not; `emit_call` has the names of C's math library
-    (`sin`, `pow`, `fabs`, `floor`, `rint`, `copysign`, ...) on float32 or float64.
+    wraps integers; `emit_unary` has neg and not; `emit_call` has the names of `MATH_FUNCTIONS` on
+    float32 or float64.
     """
 
     def emit_const(self, value: Number, dtype: np.dtype) -> Any:
@@ -148,8 +165,11 @@ class Scalars:
     def emit_call(self, name: str, args: tuple[Scalar, ...]) -> Any:
         raise NotImplementedError
 
-    def emit_complex_call(self, name: str, re: Scalar, im: Scalar) -> tuple[Any, Any]:
-        """A one-argument function of C's complex library (`csin`, `cexp`, ...) on complex128."""
+    def emit_complex_call(self, name: str, *parts: Scalar) -> tuple[Any, Any]:
+        """A function of `COMPLEX_FUNCTIONS`; the arguments come as float64 parts: re, im, re, im.
+
+        Returns the payloads of the real and the imaginary part of the result.
+        """
         raise NotImplementedError
 
     def emit_bits(self, a: Scalar, dtype: np.dtype) -> Any:
@@ -238,18 +258,26 @@ class Scalars:
         return Scalar(self, dtype, self.emit_cast(a, dtype))
 
     def call(self, name: str, *args: Scalar) -> Scalar:
-        """A function of C's math library; all arguments and the result have one float dtype."""
+        """A function of `MATH_FUNCTIONS`; all arguments and the result have one float dtype."""
+        if MATH_FUNCTIONS.get(name) != len(args):
+            raise TypeError(f"no math function {name!r} of {len(args)} arguments")
         dtype = args[0].dtype
+        for other in args:
+            self._same(name, args[0], other)
+        if dtype.kind != "f":
+            raise TypeError(f"math function {name!r} on {dtype}")
         if dtype == F2:
             return self._half(self.emit_call(name, tuple(self._widen(a) for a in args)))
         return Scalar(self, dtype, self.emit_call(name, args))
 
-    def complex_call(self, name: str, a: Scalar) -> Scalar:
-        """A function of C's complex library; computed in double precision."""
-        wide = self.cast(a, np.dtype("c16"))
-        re, im = self.emit_complex_call(name, self.real(wide), self.imag(wide))
+    def complex_call(self, name: str, *args: Scalar) -> Scalar:
+        """A function of `COMPLEX_FUNCTIONS`; computed in double precision."""
+        if COMPLEX_FUNCTIONS.get(name) != len(args):
+            raise TypeError(f"no complex function {name!r} of {len(args)} arguments")
+        wide = [self.cast(a, np.dtype("c16")) for a in args]
+        re, im = self.emit_complex_call(name, *(part for a in wide for part in a.v))
         f8 = np.dtype("f8")
-        return self.cast(self.complex(Scalar(self, f8, re), Scalar(self, f8, im)), a.dtype)
+        return self.cast(self.complex(Scalar(self, f8, re), Scalar(self, f8, im)), args[0].dtype)
 
     def complex(self, re: Scalar, im: Scalar) -> Scalar:
         return Scalar(self, COMPLEX_OF[re.dtype], (re, im))
@@ -261,13 +289,41 @@ class Scalars:
         return a.v[1] if a.dtype in REAL_OF else self.const(0, a.dtype)
 
     def bits(self, a: Scalar, dtype: np.dtype) -> Scalar:
-        return Scalar(self, np.dtype(dtype), self.emit_bits(a, np.dtype(dtype)))
+        """The same bits as another dtype of the same width (no complex ones)."""
+        dtype = np.dtype(dtype)
+        if a.dtype == dtype:
+            return a
+        if a.dtype == F2:
+            return self.bits(self._half_to_bits(a), dtype)
+        if dtype == F2:
+            return self._half_from_bits(self.bits(a, np.dtype("u2")))
+        return Scalar(self, dtype, self.emit_bits(a, dtype))
 
     def helper(
         self, name: str, args: tuple[Scalar, ...], body: Callable[..., Scalar], dtype: np.dtype
     ) -> Scalar:
-        """Call `name`, a function of scalars of its own whose definition is `body(o, *args)`."""
-        return Scalar(self, np.dtype(dtype), self.emit_helper(name, args, body, np.dtype(dtype)))
+        """Call `name`, a function of scalars of its own whose definition is `body(o, *args)`.
+
+        The name identifies the body, so it has to contain the dtypes the body depends on. A complex
+        result costs a function for each part.
+        """
+        dtype = np.dtype(dtype)
+        dtypes = [a.dtype for a in args]
+
+        def emit(name: str, real: np.dtype, pick: Callable[[Scalar], Scalar]) -> Scalar:
+            def part(o: Scalars, *parts: Scalar) -> Scalar:
+                return pick(body(o, *o._join(parts, dtypes)))
+
+            return Scalar(self, real, self.emit_helper(name, self._split(args), part, real))
+
+        if dtype in REAL_OF:
+            real = REAL_OF[dtype]
+            return self.complex(
+                emit(name + "_re", real, lambda y: y.v[0]), emit(name + "_im", real, lambda y: y.v[1])
+            )
+        if dtype == F2:
+            return Scalar(self, F2, emit(name, F4, lambda y: y.o._widen(y)).v)
+        return emit(name, dtype, lambda y: y)
 
     def while_(
         self,
@@ -276,8 +332,33 @@ class Scalars:
         step: Callable[..., tuple[Scalar, ...]],
     ) -> tuple[Scalar, ...]:
         """`while cond(*state): state = step(*state)`. Only inside the body of a helper."""
-        payloads = self.emit_while(state, cond, step)
-        return tuple(Scalar(self, s.dtype, v) for s, v in zip(state, payloads, strict=True))
+        dtypes = [s.dtype for s in state]
+        split = self._split(state)
+        payloads = self.emit_while(
+            split,
+            lambda *parts: cond(*self._join(parts, dtypes)),
+            lambda *parts: self._split(step(*self._join(parts, dtypes))),
+        )
+        parts = [Scalar(self, s.dtype, v) for s, v in zip(split, payloads, strict=True)]
+        return self._join(parts, dtypes)
+
+    def _split(self, values: Sequence[Scalar]) -> tuple[Scalar, ...]:
+        """`values` as the targets see them: complex ones in parts, float16 as float32."""
+        return tuple(
+            part
+            for value in values
+            for part in (value.v if value.dtype in REAL_OF else (self._widen(value),))
+        )
+
+    def _join(self, parts: Sequence[Scalar], dtypes: Sequence[np.dtype]) -> tuple[Scalar, ...]:
+        """The values of `dtypes` that `_split` took apart."""
+        rest = iter(parts)
+        return tuple(
+            self.complex(next(rest), next(rest))
+            if dtype in REAL_OF
+            else Scalar(self, dtype, next(rest).v)
+            for dtype in dtypes
+        )
 
     def isnan(self, a: Scalar) -> Scalar:
         if a.dtype in REAL_OF:
@@ -293,6 +374,28 @@ class Scalars:
 
     def _half(self, wide: Any) -> Scalar:
         return Scalar(self, F2, self.emit_round_half(Scalar(self, F4, wide)))
+
+    def _half_to_bits(self, a: Scalar) -> Scalar:
+        """A float16, which is a float32 here, as the 16 bits it has in memory."""
+        u4 = np.dtype("u4")
+        wide = self._widen(a)
+        bits = self.bits(wide, u4)
+        size = bits & 0x7FFFFFFF
+        normal = (size - 0x38000000) >> 13
+        subnormal = self.cast(self.call("fabs", wide) * 2.0**24, u4)
+        special = self.select(size > 0x7F800000, self.const(0x7E00, u4), 0x7C00)
+        half = self.select(size < 0x38800000, subnormal, normal)
+        half = self.select(size >= 0x7F800000, special, half)
+        return self.cast(half | ((bits >> 16) & 0x8000), np.dtype("u2"))
+
+    def _half_from_bits(self, a: Scalar) -> Scalar:
+        u4 = np.dtype("u4")
+        bits = self.cast(a, u4)
+        half = bits & 0x7FFF
+        subnormal = self.bits(self.cast(half, F4) * 2.0**-24, u4)
+        bias = self.select(half >= 0x7C00, self.const(0x70000000, u4), 0x38000000)
+        size = self.select(half < 0x400, subnormal, (half << 13) + bias)
+        return Scalar(self, F2, self.bits(size | ((bits & 0x8000) << 16), F4).v)
 
     def _odd(self, a: Scalar) -> Scalar:
         """A float64 (or 64-bit integer) rounded to odd at float32 precision.

@@ -167,9 +167,11 @@ def wrap(dim: Dim) -> Any:
 
 
 def as_dim(x: Any) -> Dim | None:
-    """The dim that an int, NumPy integer or `Size` is, else None."""
+    """The dim that an int, NumPy integer, `Size` or dim expression is, else None."""
     if isinstance(x, Size):
         return current().canonical(x.dim)
+    if isinstance(x, dims.Expr):
+        return current().canonical(x)
     if isinstance(x, bool):
         return int(x)
     if isinstance(x, int):
