@@ -1,5 +1,25 @@
 """The records of every op; importing this package fills `opdef.OPS`."""
 
-from tracejit.ir.ops import compare, elementwise, linalg, reduce, shape
+from tracejit.ir.ops import (
+    compare,
+    elementwise,
+    floating,
+    integer,
+    linalg,
+    reduce,
+    shape,
+    special,
+    transcendental,
+)
 
-__all__ = ["compare", "elementwise", "linalg", "reduce", "shape"]
+__all__ = [
+    "compare",
+    "elementwise",
+    "floating",
+    "integer",
+    "linalg",
+    "reduce",
+    "shape",
+    "special",
+    "transcendental",
+]
