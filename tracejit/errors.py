@@ -53,6 +53,10 @@ class TracedIndexError(TraceError, IndexError):
     """An index that is out of bounds or of a wrong type."""
 
 
+class TracedValueError(TraceError, ValueError):
+    """An argument whose value NumPy refuses too."""
+
+
 class MutationError(TraceError, ValueError):
     """A write that cannot be honoured."""
 

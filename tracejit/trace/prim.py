@@ -20,9 +20,10 @@ from tracejit.ir.opdef import OPS, OpDef, resolve_loop
 from tracejit.ir.types import SHORT_NAMES, TensorType
 from tracejit.trace.context import current, fail
 from tracejit.trace.size import Size, as_dim, to_dim
-from tracejit.trace.tensor import Tensor, ViewStep, describe, from_value
+from tracejit.trace.tensor import Tensor, ViewStep, describe, fresh_array, from_value
 
 _WEAK_DTYPES = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
+_WEAK_KINDS = {"i": int, "f": float, "c": complex}
 
 
 # Operands.
@@ -143,13 +144,17 @@ def elementwise(op: str, *operands: Any, dtype: Any = None) -> Tensor:
     """An elementwise op with NumPy's promotion: loop dtypes by `resolve_loop`, operands cast.
 
     `dtype` asks for the loop that computes in (returns) this dtype, as `ufunc(..., dtype=)` does.
+    Weak operands alone give a weak result, as Python's operators do (a ufunc strips that).
     """
     record = OPS[op]
     tensors = [lift(x) for x in operands]
     loop = _loop(record, tensors, dtype)
     broadcast_shapes(*tensors)
     inputs = [_cast_value(t, d) for t, d in zip(tensors, loop, strict=False)]
-    return from_value(_canonical_apply(op, inputs))
+    value = _canonical_apply(op, inputs)
+    if dtype is None and all(t.weak is not None for t in tensors):
+        return from_value(value, _WEAK_KINDS.get(value.type.dtype.kind))
+    return from_value(value)
 
 
 def _loop(record: OpDef, tensors: Sequence[Tensor], dtype: Any) -> tuple[np.dtype, ...]:
@@ -340,9 +345,30 @@ def slice_(
 
 
 def copy(x: Any) -> Tensor:
-    """A fresh cell with the value `x` has now."""
-    tensor = lift(x)
-    return from_value(tensor.value, tensor.weak)
+    """A fresh array with the value `x` has now."""
+    return fresh_array(lift(x).value)
+
+
+def scalar(x: Any) -> Tensor:
+    """The value `x` has now as an operation would return it: where it is 0-d, a NumPy scalar."""
+    return from_value(lift(x).value)
+
+
+def store(target: Tensor, value: Any) -> None:
+    """`target[...] = value`: cast to the dtype of `target`, broadcast to its shape."""
+    source = lift(value)
+    shape = target.type.shape
+    extra = source.ndim - len(shape)
+    if extra > 0 and all(current().same(d, 1) for d in source.type.shape[:extra]):
+        source = reshape(source, source.type.shape[extra:])
+    try:
+        source = broadcast_to(cast(source, target.dtype), shape)
+    except errors.ShapeError:
+        fail(
+            errors.ShapeError,
+            f"could not broadcast {describe(source)} into {describe(target)}",
+        )
+    target.assign(source.value)
 
 
 # New tensors.

@@ -15,7 +15,8 @@ from tracejit import errors
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.trace.context import current, fail
-from tracejit.trace.registry import FUNCTIONS
+from tracejit.trace.operators import Operators
+from tracejit.trace.registry import FUNCTIONS, METHODS
 
 
 class Size:
@@ -40,8 +41,8 @@ class Size:
         """The operation on numbers that are no sizes: the size is a traced Python int there."""
         if not isinstance(other, (int, float, complex, Size)):
             return NotImplemented
-        function = FUNCTIONS[_UFUNCS[name]]
-        return function(other, self) if swap else function(self, other)
+        method = METHODS[f"__r{_NAMES[name]}__" if swap else f"__{_NAMES[name]}__"]
+        return method(self, other)
 
     def __add__(self, other: Any) -> Any:
         return self._arith(other, "+")
@@ -108,6 +109,16 @@ class Size:
         if value is None:
             return NotImplemented
         return current().decide(self.dim, relation, value, "a comparison of sizes")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or ufunc not in FUNCTIONS:
+            return NotImplemented
+        return FUNCTIONS[ufunc](*inputs, **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function not in FUNCTIONS:
+            return NotImplemented
+        return FUNCTIONS[function](*args, **kwargs)
 
     def __eq__(self, other: Any) -> Any:
         return self._compare(other, "==")
@@ -176,6 +187,8 @@ def as_dim(x: Any) -> Dim | None:
         return int(x)
     if isinstance(x, int):
         return x
+    if isinstance(x, Operators):
+        return None
     if hasattr(x, "__index__") and hasattr(x, "dtype") and getattr(x, "ndim", 1) == 0:
         try:
             return operator.index(x)
@@ -185,8 +198,11 @@ def as_dim(x: Any) -> Dim | None:
 
 
 def to_dim(x: Any, what: str) -> Dim:
-    """Like `as_dim`, with an error at the user's line for anything else."""
-    dim = as_dim(x)
+    """Like `as_dim`, with an error at the user's line for anything else.
+
+    A traced Python int that is an argument becomes a guard; other traced values are refused.
+    """
+    dim = as_dim(operator.index(x)) if isinstance(x, Operators) else as_dim(x)
     if dim is None:
         fail(errors.DTypeError, f"{what} must be an int or a size, not {type(x).__name__}")
     return dim
@@ -203,7 +219,6 @@ _ARITHMETIC = {
     "//": dims.floordiv,
     "%": dims.mod,
 }
-_UFUNCS = {
-    "+": np.add, "-": np.subtract, "*": np.multiply, "//": np.floor_divide, "%": np.remainder,
-    "/": np.true_divide, "**": np.power,
+_NAMES = {
+    "+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod", "/": "truediv", "**": "pow",
 }  # fmt: skip

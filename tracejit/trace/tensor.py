@@ -17,6 +17,7 @@ from tracejit import errors
 from tracejit.ir.graph import Value
 from tracejit.ir.types import TensorType
 from tracejit.trace.context import Trace, current, fail
+from tracejit.trace.operators import Operators
 from tracejit.trace.registry import FUNCTIONS, METHODS, PROPERTIES
 from tracejit.trace.size import wrap
 
@@ -26,13 +27,15 @@ class Cell:
     """A piece of memory: its current value, and how often it was written.
 
     `origin` says whose memory it is: a temporary of this function, an argument, or an array captured
-    from outside, which may not be written.
+    from outside, which may not be written. A `scalar` is a NumPy scalar and no array: it cannot be
+    written, and `s += 1` makes a new one.
     """
 
     value: Value
     trace: Trace
     origin: str = "temporary"
     version: int = 0
+    scalar: bool = False
 
     def write(self, value: Value) -> None:
         self.value = value
@@ -52,7 +55,7 @@ class ViewStep:
 
 
 @dataclass(eq=False)
-class Tensor:
+class Tensor(Operators):
     """The traced stand-in for an `np.ndarray`, a NumPy scalar or (`weak`) a Python number."""
 
     cell: Cell
@@ -63,6 +66,11 @@ class Tensor:
 
     __array_priority__ = 1000
     __hash__ = object.__hash__
+
+    @property
+    def scalar(self) -> bool:
+        """Whether this stands for a NumPy scalar or a Python number, which nothing can write to."""
+        return self.weak is not None or (self.cell.scalar and not self.path)
 
     @property
     def value(self) -> Value:
@@ -108,6 +116,8 @@ class Tensor:
 
     def assign(self, value: Value) -> None:
         """Replace all elements by `value`, which has this tensor's shape and dtype."""
+        if self.scalar:
+            fail(errors.MutationError, "a NumPy scalar or Python number cannot be written to")
         if self.cell.origin == "captured":
             fail(
                 errors.MutationError,
@@ -125,6 +135,9 @@ class Tensor:
         self.cell.write(value)
 
     def view(self, step: ViewStep) -> Tensor:
+        """A view of this array; a scalar has no memory to look at, its view is a new array."""
+        if self.scalar:
+            return Tensor(Cell(self.value, self.cell.trace), (step,))
         return Tensor(self.cell, (*self.path, step))
 
     # Methods and properties come from the tables that trace/namespace/ fills.
@@ -276,8 +289,13 @@ def constant_of(tensor: Tensor) -> Any:
 
 
 def from_value(value: Value, weak: type | None = None) -> Tensor:
-    """A fresh temporary."""
-    return Tensor(Cell(value, current()), weak=weak)
+    """A fresh temporary; a 0-d one is a NumPy scalar."""
+    return Tensor(Cell(value, current(), scalar=not value.type.shape), weak=weak)
+
+
+def fresh_array(value: Value) -> Tensor:
+    """A fresh temporary that is an array, a 0-d one too."""
+    return Tensor(Cell(value, current()))
 
 
 def _escaped(cell: Cell) -> NoReturn:
