@@ -13,8 +13,7 @@ def normal_cdf(x):
     """Abramowitz and Stegun 26.2.17, the form in which option pricers have it: error below 7.5e-8."""
     k = 1.0 / (1.0 + 0.2316419 * np.abs(x))
     poly = k * (
-        0.319381530
-        + k * (-0.356563782 + k * (1.781477937 + k * (-1.821255978 + k * 1.330274429)))
+        0.319381530 + k * (-0.356563782 + k * (1.781477937 + k * (-1.821255978 + k * 1.330274429)))
     )
     tail = 0.3989422804014327 * np.exp(-0.5 * x * x) * poly
     return np.where(x > 0.0, 1.0 - tail, tail)
@@ -37,7 +36,20 @@ def options(size: Size, rng: np.random.Generator) -> tuple[Any, ...]:
 
 def numba_black_scholes(nb: Any) -> Any:
     prange = nb.prange
-    scalar = nb.njit(rebind(black_scholes, normal_cdf=nb.njit(normal_cdf)))
+
+    @nb.njit
+    def scalar_cdf(
+        x,
+    ):  # np.where of scalars is slow in Numba; with a branch it is three times faster
+        k = 1.0 / (1.0 + 0.2316419 * np.abs(x))
+        poly = k * (
+            0.319381530
+            + k * (-0.356563782 + k * (1.781477937 + k * (-1.821255978 + k * 1.330274429)))
+        )
+        tail = 0.3989422804014327 * np.exp(-0.5 * x * x) * poly
+        return 1.0 - tail if x > 0.0 else tail
+
+    scalar = nb.njit(rebind(black_scholes, normal_cdf=scalar_cdf))
 
     @nb.njit(parallel=True)
     def run(price, strike, years, rate, volatility):

@@ -48,7 +48,9 @@ class Peer:
 
     def set_threads(self, count: int) -> str:
         """Use `count` threads; where that is not possible, say so."""
-        return "NumPy: elementwise work has one thread, the threads of its BLAS are left as they are"
+        return (
+            "NumPy: elementwise work has one thread, the threads of its BLAS are left as they are"
+        )
 
     def build(self, workload: Workload, function: Function) -> Function | None:
         """The function to call, or None when this peer does not run the workload.
@@ -57,7 +59,10 @@ class Peer:
         """
         if self.name in workload.peers:
             builder = workload.peers[self.name]
-            return None if builder is None else self.finishing(builder(self.module))
+            if builder is None:
+                return None
+            own = builder(self.module)
+            return self.finishing(own if workload.generate is None else own(function))
         return self.finishing(self.compile(function))
 
     def compile(self, function: Function) -> Function:
@@ -135,7 +140,9 @@ class Jax(Peer):
 
     def arguments(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(
-            self.module.numpy.asarray(arg).block_until_ready() if isinstance(arg, np.ndarray) else arg
+            self.module.numpy.asarray(arg).block_until_ready()
+            if isinstance(arg, np.ndarray)
+            else arg
             for arg in args
         )
 

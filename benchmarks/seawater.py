@@ -18,8 +18,7 @@ def density(s, t, p):
     """Density in kg/m3 at practical salinity s, temperature t in degrees Celsius, p in bar."""
     root = np.sqrt(s)
     water = 999.842594 + t * (
-        6.793952e-2
-        + t * (-9.095290e-3 + t * (1.001685e-4 + t * (-1.120083e-6 + t * 6.536332e-9)))
+        6.793952e-2 + t * (-9.095290e-3 + t * (1.001685e-4 + t * (-1.120083e-6 + t * 6.536332e-9)))
     )
     salt = 0.824493 + t * (-4.0899e-3 + t * (7.6438e-5 + t * (-8.2467e-7 + t * 5.3875e-9)))
     salt_root = -5.72466e-3 + t * (1.0227e-4 - t * 1.6546e-6)

@@ -32,7 +32,8 @@ class Workload:
     rtol: float = 1e-9
     atol: float = 0.0
     generate: Callable[[Size, int], Function] | None = None
-    """Makes a fresh function for a size and a seed. Then first calls are timed, and nothing else."""
+    """Makes a fresh function for a size and a seed. Then first calls are timed, and nothing else;
+    a builder in `peers` returns what to decorate the fresh function with."""
     largest: Mapping[str, int] = field(default_factory=dict)
     """For generated functions: the largest size worth waiting for, by peer."""
 
