@@ -1,0 +1,69 @@
+"""Dead code: nodes that nothing reads go.
+
+    before: %2 = exp(%x); %3 = sin(%x); return %3
+    after:  %3 = sin(%x); return %3
+"""
+
+from __future__ import annotations
+
+from tracejit.ir.graph import Graph, Node, Value
+from tracejit.ir.program import Target
+from tracejit.passes.rewrite import has_effects, in_blocks
+
+TRANSPARENT = frozenset({"fused"})
+"""Ops whose inputs are the parameters of their one block, and whose outputs are its results."""
+
+
+def dce(graph: Graph, target: Target) -> Graph:
+    """Drop every node without effects whose outputs are all unused.
+
+    Outputs of fused nodes that nobody reads are dropped with the block results behind them, then the
+    inputs that the block no longer needs. Parameters of the graph stay: they are its signature.
+    """
+    live: set[Value] = set(graph.results)
+    kept: list[Node] = []
+    for old in reversed(graph.nodes):
+        node = old
+        if live.isdisjoint(node.outputs) and not has_effects(node):
+            continue
+        if node.blocks:
+            if node.op in TRANSPARENT and not node.reuses:
+                node = _drop_outputs(node, live)
+            node = in_blocks(dce, node, target)
+            if node.op in TRANSPARENT and not node.reuses:
+                node = _drop_inputs(node)
+        kept.append(node)
+        live.update(node.inputs)
+    kept.reverse()
+    if len(kept) == len(graph.nodes) and all(
+        a is b for a, b in zip(kept, graph.nodes, strict=True)
+    ):
+        return graph
+    return graph.with_(nodes=tuple(kept))
+
+
+def _drop_outputs(node: Node, live: set[Value]) -> Node:
+    if all(v in live for v in node.outputs):
+        return node
+    (block,) = node.blocks
+    pairs = [
+        (outer, inner)
+        for outer, inner in zip(node.outputs, block.results, strict=True)
+        if outer in live
+    ]
+    return node.with_(
+        outputs=tuple(outer for outer, _ in pairs),
+        blocks=(block.with_(results=tuple(inner for _, inner in pairs)),),
+    )
+
+
+def _drop_inputs(node: Node) -> Node:
+    (block,) = node.blocks
+    read = {v for inner in block.nodes for v in inner.inputs} | set(block.results)
+    pairs = [p for p in zip(node.inputs, block.params, strict=True) if p[1] in read]
+    if len(pairs) == len(node.inputs):
+        return node
+    return node.with_(
+        inputs=tuple(outer for outer, _ in pairs),
+        blocks=(block.with_(params=tuple(inner for _, inner in pairs)),),
+    )

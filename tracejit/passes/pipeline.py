@@ -1,0 +1,101 @@
+"""The compiler's table of contents, and the runner that leads a graph through it.
+
+The runner, not the passes, takes the time, shows the graph and checks it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TextIO
+
+from tracejit.ir import verify as checker
+from tracejit.ir.graph import Graph
+from tracejit.ir.pprint import format_graph
+from tracejit.ir.program import Target
+from tracejit.passes.cse import cse
+from tracejit.passes.dce import dce
+from tracejit.passes.simplify import simplify
+
+Pass = Callable[[Graph, Target], Graph]
+
+PASSES: tuple[Pass, ...] = (
+    simplify,
+    cse,
+    dce,
+)
+"""Every pass, in the order in which they run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one pass did: `after is before` when it changed nothing."""
+
+    name: str
+    seconds: float
+    before: Graph
+    after: Graph
+
+    @property
+    def changed(self) -> bool:
+        return self.after is not self.before
+
+
+Observer = Callable[[Step], None]
+
+
+def run_pipeline(
+    graph: Graph,
+    target: Target,
+    *,
+    passes: Sequence[Pass] = PASSES,
+    observer: Observer | None = None,
+    verify: bool = False,
+    stop_after: str | None = None,
+) -> Graph:
+    """`graph` after every pass, or after the pass named `stop_after`.
+
+    `observer` is told of each step. With `verify` the graph is checked before the first pass and after
+    each that changes it; VerifyError names the pass. Raises ValueError when no pass is `stop_after`.
+    """
+    names = [pass_name(p) for p in passes]
+    if stop_after is not None and stop_after not in names:
+        raise ValueError(f"no pass is called {stop_after!r}: {', '.join(names)}")
+    if verify:
+        _check(graph, "tracing")
+    for name, pass_ in zip(names, passes, strict=True):
+        start = perf_counter()
+        found = pass_(graph, target)
+        step = Step(name, perf_counter() - start, graph, found)
+        if observer is not None:
+            observer(step)
+        if verify and step.changed:
+            _check(found, name)
+        graph = found
+        if name == stop_after:
+            break
+    return graph
+
+
+def pass_name(pass_: Pass) -> str:
+    return getattr(pass_, "__name__", type(pass_).__name__)
+
+
+def dump_to(file: TextIO | None = None) -> Observer:
+    """An observer that prints the graph after each pass that changed it."""
+
+    def dump(step: Step) -> None:
+        out = file or sys.stderr
+        print(f"--- {step.name}: {step.seconds * 1e3:.2f} ms", file=out)
+        print(format_graph(step.after) if step.changed else "unchanged", file=out)
+
+    return dump
+
+
+def _check(graph: Graph, after: str) -> None:
+    try:
+        checker.verify(graph)
+    except checker.VerifyError as error:
+        raise checker.VerifyError(f"after {after}: {error}") from error
