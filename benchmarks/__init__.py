@@ -1,8 +1,8 @@
 """The workloads of `tracejit bench`, and the harness that times them beside their peers.
 
-A folder of its own in the checkout; an installed tracejit has it as `tracejit.benchmarks`. One file
-per family of workloads, each with a list `WORKLOADS`; `peers.py` knows how each peer compiles, calls
-and waits, `harness.py` times and compares, `report.py` prints, saves and draws.
+A folder of its own in the checkout; an installed tracejit has it as `tracejit.benchmarks`. One
+file per family of workloads, each with a list `WORKLOADS`; `peers.py` knows how each peer compiles,
+calls and waits, `harness.py` times and compares, `report.py` prints, saves and draws.
 """
 
 from __future__ import annotations

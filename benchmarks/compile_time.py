@@ -23,7 +23,8 @@ STEPS = (  # operations that each costs, and the text; values in [-1, 1] stay th
 def straight_line_source(operations: int, seed: int) -> str:
     """A function of two vectors; every value is used, and no two seeds give the same text."""
     draw = random.Random(f"{operations}:{seed}")
-    names, lines, left = ["a", "b"], [], operations
+    names, left = ["a", "b"], operations
+    lines: list[str] = []
     while left > 0:
         cost, text = draw.choice([step for step in STEPS if step[0] <= left])
         names.append(f"t{len(lines)}")

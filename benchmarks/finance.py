@@ -10,7 +10,7 @@ from .workload import Size, Workload, rebind
 
 
 def normal_cdf(x):
-    """Abramowitz and Stegun 26.2.17, the form in which option pricers have it: error below 7.5e-8."""
+    """Abramowitz and Stegun 26.2.17, as option pricers have it: error below 7.5e-8."""
     k = 1.0 / (1.0 + 0.2316419 * np.abs(x))
     poly = k * (
         0.319381530 + k * (-0.356563782 + k * (1.781477937 + k * (-1.821255978 + k * 1.330274429)))

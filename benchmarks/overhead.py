@@ -17,7 +17,7 @@ def call_4(a, b, c, d):
     return a * b + c * d
 
 
-def call_16(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p):  # noqa: E741
+def call_16(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p):
     return a * b + c * d + e * f + g * h + i * j + k * l + m * n + o * p
 
 

@@ -26,9 +26,8 @@ def duration(seconds: float | None) -> str:
     """`1.23 ms`: three digits and a unit."""
     if seconds is None:
         return "-"
-    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if seconds >= scale:
-            break
+    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
+    scale, unit = next((u for u in units if seconds >= u[0]), units[-1])
     value = seconds / scale
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:.{digits}f} {unit}"

@@ -18,8 +18,8 @@ class Workload:
     """One benchmark. `function` is what NumPy runs and what `tracejit.jit` gets, unmodified.
 
     JAX and PyTensor run the same source with `np` bound to their own module (see `rebind`); a peer
-    that cannot, or would be at a disadvantage, has a builder in `peers`: it gets the imported module
-    and returns the function to call. A peer mapped to None does not run this workload.
+    that cannot, or would be at a disadvantage, has a builder in `peers`: it gets the imported
+    module and returns the function to call. A peer mapped to None does not run this workload.
     """
 
     name: str
@@ -52,9 +52,10 @@ def rebind(function: Function, **names: Any) -> Function:
     scope = {**function.__globals__, **names}
     for name in function.__code__.co_names:
         helper = function.__globals__.get(name)
-        if name not in names and isinstance(helper, FunctionType):
-            if helper.__module__ == function.__module__ and helper is not function:
-                scope[name] = rebind(helper, **names)
+        if name in names or helper is function or not isinstance(helper, FunctionType):
+            continue
+        if helper.__module__ == function.__module__:
+            scope[name] = rebind(helper, **names)
     copy = FunctionType(
         function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
     )

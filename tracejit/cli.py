@@ -84,12 +84,14 @@ def bench(
     console = _console()
     subject = benchmarks("peers").Tracejit()
     # a folder of its own: first calls compile, whatever earlier runs left in the cache
-    with tempfile.TemporaryDirectory(prefix="tracejit-bench-") as folder:
-        with config.override(cache_dir=folder, num_threads=config.num_threads):
-            notes = [] if threads is None else [p.set_threads(threads) for p in (subject, *peers)]
-            notes = [note for note in notes if note]
-            cases = _run_with_progress(console, harness, workloads, [subject, *peers], full)
-            facts = report.environment([subject, *peers], config.num_threads)
+    with (
+        tempfile.TemporaryDirectory(prefix="tracejit-bench-") as folder,
+        config.override(cache_dir=folder, num_threads=config.num_threads),
+    ):
+        notes = [] if threads is None else [p.set_threads(threads) for p in (subject, *peers)]
+        notes = [note for note in notes if note]
+        cases = _run_with_progress(console, harness, workloads, [subject, *peers], full)
+        facts = report.environment([subject, *peers], config.num_threads)
     report.print_report(console, cases, peers, notes)
     if json is not None:
         report.write_json(json, cases, facts, notes)
