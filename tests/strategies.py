@@ -22,12 +22,28 @@ def special_values(dtype: np.dtype) -> np.ndarray:
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         near = {0, 1, 2, 3, 5, 7, 8, 31, 63, 64, info.max, info.max - 1, info.max // 2}
-        return np.array(sorted(near | ({-1, -2, -7, -8, info.min, info.min + 1} if info.min else near)),
-                        object).astype(dtype)
+        if info.min < 0:
+            near |= {-1, -2, -7, -8, info.min, info.min + 1}
+        return np.array(sorted(near), object).astype(dtype)
     if dtype.kind == "f":
         info = np.finfo(dtype)
-        positive = [0, 0.5, 1, 1.5, 2, 3, np.pi, 10, info.max, info.tiny, info.smallest_subnormal,
-                    info.tiny / 2, info.eps, np.inf, np.nan]
+        positive = [
+            0,
+            0.5,
+            1,
+            1.5,
+            2,
+            3,
+            np.pi,
+            10,
+            info.max,
+            info.tiny,
+            info.smallest_subnormal,
+            info.tiny / 2,
+            info.eps,
+            np.inf,
+            np.nan,
+        ]
         return np.array([s * v for v in positive for s in (1, -1)]).astype(dtype)
     parts = np.array([0.0, -0.0, 0.5, -1, 2, -3, np.inf, -np.inf, np.nan])
     result = np.empty((len(parts), len(parts)), dtype)

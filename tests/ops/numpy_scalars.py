@@ -46,9 +46,10 @@ class NumpyScalars(Scalars):
             return result
         stored = np.dtype(F4) if value.dtype == F2 else value.dtype
         assert np.asarray(value.v).dtype == stored, f"{value.dtype} held as {value.v.dtype}"
-        rounded = np.asarray(value.v).astype(value.dtype)
-        assert value.dtype != F2 or np.array_equal(rounded, value.v, equal_nan=True), "not a float16"
-        return np.broadcast_to(rounded, shape)
+        result = np.asarray(value.v).astype(value.dtype)
+        if value.dtype == F2:
+            assert np.array_equal(result, value.v, equal_nan=True), "not rounded to float16"
+        return np.broadcast_to(result, shape)
 
     def emit_const(self, value: Number, dtype: np.dtype) -> Any:
         return np.asarray(dtype.type(value))

@@ -26,14 +26,15 @@ Evaluate = Callable[..., Any]
 class OpDef:
     """An op.
 
-    `infer(types, attrs)` gives the output types; it trusts that dims already agree. `evaluate(*arrays,
-    **attrs)` is the NumPy reference, which the interpreter runs. For an elementwise op `body(o, *xs)`
-    is its scalar body; inputs broadcast against each other as in NumPy and have exactly the dtypes of
-    the loop that `resolve` chose. For a reduction `identity(dtype)` is the start (None when there is
-    none, and the first element is taken) and `body(o, acc, x)` combines. `flops` is the cost of one
-    element in additions. `domain` bounds random test inputs. `vjp(o, g, y, *xs)` is the derivative.
-    `ufunc` is the one whose loops the inputs follow; an op without one lists in `loops` the type
-    characters of the inputs of each loop, as in "ee ff dd".
+    `infer(types, attrs)` gives the output types; it trusts that dims already agree.
+    `evaluate(*arrays, **attrs)` is the NumPy reference, which the interpreter runs. For an
+    elementwise op `body(o, *xs)` is its scalar body; inputs broadcast against each other as in
+    NumPy and have exactly the dtypes of the loop that `resolve_loop` chose. For a reduction
+    `identity(dtype)` is the start (None when there is none, and the first element is taken) and
+    `body(o, acc, x)` combines. `flops` is the cost of one element in additions. `domain` bounds
+    random test inputs. `vjp(o, g, y, *xs)` is the derivative. `ufunc` is the one whose loops the
+    inputs follow; an op without one lists in `loops` the type characters of the inputs of each
+    loop, as in "ee ff dd".
     """
 
     name: str
@@ -106,7 +107,7 @@ def op(
 
 
 def elementwise_infer(dtype_rule: Callable[..., np.dtype]) -> Infer:
-    """The type rule of an elementwise op whose output dtype is `dtype_rule(*input dtypes, **attrs)`."""
+    """The type rule of an elementwise op with output dtype `dtype_rule(*input dtypes, **attrs)`."""
 
     def infer(types: Sequence[TensorType], attrs: Attrs) -> tuple[TensorType, ...]:
         shape = broadcast_shapes(*(t.shape for t in types))
@@ -126,8 +127,8 @@ def _ufunc_infer(ufunc: np.ufunc) -> Infer:
 def resolve_loop(ufunc: np.ufunc, operands: tuple[Any, ...]) -> tuple[np.dtype, ...]:
     """The dtypes (inputs, then outputs) of the loop NumPy runs for `operands`.
 
-    An operand is a dtype, or the Python type `int`, `float` or `complex` for a weak scalar (NEP 50).
-    Raises TypeError, as NumPy does, when no loop takes them, and for loops with unsupported dtypes.
+    An operand is a dtype, or the Python type `int`, `float` or `complex` for a weak scalar (NEP
+    50). Raises TypeError, as NumPy does, when no loop takes them, and for unsupported dtypes.
     """
     found = ufunc.resolve_dtypes(operands + (None,) * ufunc.nout)
     for dtype in found:

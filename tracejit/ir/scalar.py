@@ -1,10 +1,10 @@
 """The small language in which scalar bodies of ops are written, once, for every target.
 
-A body is a function of a builder `o` and its operands, `lambda o, x: o.call("sin", x)`. Operands are
-`Scalar`s: a dtype and a payload that only the builder understands (Numba source text, LLVM values, or
-NumPy arrays for the tests). Python operators work on them; a Python number beside a `Scalar` takes
-the dtype of the `Scalar`. Nothing converts implicitly: both operands of an operator have one dtype,
-`o.cast` is the only conversion.
+A body is a function of a builder `o` and its operands, `lambda o, x: o.call("sin", x)`. Operands
+are `Scalar`s: a dtype and a payload that only the builder understands (Numba source text, LLVM
+values, or NumPy arrays for the tests). Python operators work on them; a Python number beside a
+`Scalar` takes the dtype of the `Scalar`. Nothing converts implicitly: both operands of an operator
+have one dtype, `o.cast` is the only conversion.
 
 Complex numbers are pairs of real scalars and float16 is a float32 rounded after each operation, so
 that a target needs to know neither.
@@ -22,7 +22,10 @@ from tracejit.ir.types import BOOL, F2, F4
 
 Number = bool | int | float | complex
 
-REAL_OF = {np.dtype("c8"): np.dtype("f4"), np.dtype("c16"): np.dtype("f8")}
+REAL_OF: dict[np.dtype, np.dtype] = {
+    np.dtype("c8"): np.dtype("f4"),
+    np.dtype("c16"): np.dtype("f8"),
+}
 COMPLEX_OF = {real: cplx for cplx, real in REAL_OF.items()}
 
 MATH_FUNCTIONS = {
@@ -132,7 +135,7 @@ class Scalar:
 
 
 class Scalars:
-    """The builder. A target implements the `emit_*` methods, which see only real dtypes but float16.
+    """The builder. A target implements the `emit_*`, which see only real dtypes but float16.
 
     `emit_binary` has add, sub, mul, div (floats), quo (integers), rem, and, or, xor, shl, shr, and
     wraps integers; `emit_unary` has neg and not; `emit_call` has the names of `MATH_FUNCTIONS` on
@@ -200,7 +203,7 @@ class Scalars:
             real = REAL_OF[dtype]
             return self.complex(self.const(number.real, real), self.const(number.imag, real))
         if dtype == F2:
-            return Scalar(self, F2, self.emit_const(float(np.float16(value)), F4))
+            return Scalar(self, F2, self.emit_const(float(np.float16(complex(value).real)), F4))
         return Scalar(self, dtype, self.emit_const(value, dtype))
 
     def binary(self, op: str, a: Scalar, b: Scalar) -> Scalar:
@@ -317,10 +320,8 @@ class Scalars:
             return Scalar(self, real, self.emit_helper(name, self._split(args), part, real))
 
         if dtype in REAL_OF:
-            real = REAL_OF[dtype]
-            return self.complex(
-                emit(name + "_re", real, lambda y: y.v[0]), emit(name + "_im", real, lambda y: y.v[1])
-            )
+            re = emit(name + "_re", REAL_OF[dtype], lambda y: y.v[0])
+            return self.complex(re, emit(name + "_im", REAL_OF[dtype], lambda y: y.v[1]))
         if dtype == F2:
             return Scalar(self, F2, emit(name, F4, lambda y: y.o._widen(y)).v)
         return emit(name, dtype, lambda y: y)
@@ -429,9 +430,7 @@ class Scalars:
         scale = one / (big + small * ratio)
         re = self.select(wide, ar + ai * ratio, ar * ratio + ai) * scale
         im = self.select(wide, ai - ar * ratio, ai * ratio - ar) * scale
-        return self.complex(
-            self.select(zero, ar / abs_re, re), self.select(zero, ai / abs_re, im)
-        )
+        return self.complex(self.select(zero, ar / abs_re, re), self.select(zero, ai / abs_re, im))
 
     def _complex_compare(self, relation: str, a: Scalar, b: Scalar) -> Scalar:
         (ar, ai), (br, bi) = a.v, b.v

@@ -10,6 +10,8 @@ from tracejit.ir.ops.elementwise import ALL_LOOPS
 from tracejit.ir.scalar import Scalar, Scalars
 from tracejit.ir.types import BOOL
 
+# fmt: off
+
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -53,7 +55,7 @@ op("select", body=lambda o, c, a, b: o.select(c, a, b), evaluate=np.where,
    loops=" ".join(f"?{t}{t}" for t in ALL_LOOPS.split()),
    doc="`a` where the bool `c` is true, else `b`; both have one dtype.")
 
-# Extremes. `maximum` and `minimum` give NaN where there is one, `fmax` and `fmin` the other operand.
+# Extremes. Where one is NaN, `maximum` and `minimum` give it, `fmax` and `fmin` the other operand.
 
 
 def _extreme(relation: str) -> Body:

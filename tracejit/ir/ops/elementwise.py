@@ -1,12 +1,19 @@
-"""Arithmetic, rounding and casts. Their kin: compare, integer, transcendental, floating, special."""
+"""Arithmetic, rounding and casts.
+
+Their kin: `compare`, `integer`, `transcendental`, `floating`, `special`.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from tracejit.ir.opdef import elementwise_infer, op
 from tracejit.ir.ops.bodies import by_kind, math, same, wide
 from tracejit.ir.scalar import REAL_OF, Scalar, Scalars
+
+# fmt: off
 
 ALL_LOOPS = "? b B h H i I l L e f d F D"
 
@@ -15,10 +22,15 @@ def real_dtype(x: np.dtype) -> np.dtype:
     return REAL_OF.get(x, x)
 
 
+def _evaluate_cast(x: Any, dtype: Any) -> np.ndarray:
+    x, dtype = np.asarray(x), np.dtype(dtype)
+    return (x if dtype.kind in "cb" else x.real).astype(dtype)
+
+
 # Sums and products.
 
 op("add", np.add, body=by_kind(b=lambda o, x, y: x | y, n=lambda o, x, y: x + y),
-   commutative=True, vjp=lambda o, g, z, x, y: (g, g))
+   commutative=True)
 op("subtract", np.subtract, body=lambda o, x, y: x - y)
 op("multiply", np.multiply, body=by_kind(b=lambda o, x, y: x & y, n=lambda o, x, y: x * y),
    commutative=True)
@@ -28,12 +40,15 @@ op("square", np.square, body=lambda o, x: x * x)
 op("conjugate", np.conjugate, flops=0,
    body=by_kind(n=same, c=lambda o, x: o.complex(o.real(x), -o.imag(x))))
 op("real", numpy=(np.real,), evaluate=np.real, infer=elementwise_infer(real_dtype),
-   body=lambda o, x: o.real(x), loops=ALL_LOOPS, flops=0)
+   body=lambda o, x: o.real(x), loops=ALL_LOOPS, flops=0,
+   doc="The real part; of a real number itself.")
 op("imag", numpy=(np.imag,), evaluate=np.imag, infer=elementwise_infer(real_dtype),
-   body=lambda o, x: o.imag(x), loops=ALL_LOOPS, flops=0)
+   body=lambda o, x: o.imag(x), loops=ALL_LOOPS, flops=0,
+   doc="The imaginary part; of a real number 0.")
 op("cast", body=lambda o, x, dtype: o.cast(x, dtype), loops=ALL_LOOPS,
-   evaluate=lambda x, dtype: np.asarray(x).astype(dtype),
-   infer=elementwise_infer(lambda x, dtype: np.dtype(dtype)))
+   evaluate=_evaluate_cast, infer=elementwise_infer(lambda x, dtype: np.dtype(dtype)),
+   doc="`x` as `dtype`: floats to integers truncate, integers wrap, complex numbers lose their "
+   "imaginary part, and to bool is `x != 0`.")
 
 # Division. The quotient of integers by zero is 0, and so is the remainder.
 

@@ -11,6 +11,8 @@ from tracejit.ir.ops.bodies import math, wide
 from tracejit.ir.scalar import Scalar, Scalars
 from tracejit.ir.types import F2, F8
 
+# fmt: off
+
 I4, I8, U2 = np.dtype("i4"), np.dtype("i8"), np.dtype("u2")
 
 
@@ -44,10 +46,10 @@ def _half_spacing(o: Scalars, x: Scalar) -> Scalar:
     bits = o.bits(x, U2)
     exponent = (bits >> 10) & 0x1F
     boundary = ((bits & 0x8000) != 0) & ((bits & 0x03FF) == 0)
-    lost = o.select(boundary, o.const(11, U2), 10)
-    normal = (exponent - lost) << 10
-    count = o.select((exponent > lost) | (exponent <= 1), 0, exponent - o.select(boundary, 2, o.const(1, U2)))
-    space = o.bits(o.select(exponent > lost, normal, o.const(1, U2) << count), F2)
+    lost = o.select(boundary, 11, o.const(10, U2))
+    small = exponent - o.select(boundary, 2, o.const(1, U2))
+    bit = o.const(1, U2) << o.select((exponent > lost) | (exponent <= 1), 0, small)
+    space = o.bits(o.select(exponent > lost, (exponent - lost) << 10, bit), F2)
     return o.select(exponent == 0x1F, np.nan, o.select(x == 65504, np.inf, space))
 
 
@@ -106,10 +108,10 @@ op("ldexp", np.ldexp, body=_ldexp, flops=6)
 
 _infer, _evaluate = _output(np.frexp, 0)
 op("frexp_mantissa", np.frexp, numpy=(), infer=_infer, evaluate=_evaluate, flops=6,
-   body=_frexp_mantissa)
+   body=_frexp_mantissa, doc="The first result of `np.frexp`.")
 _infer, _evaluate = _output(np.frexp, 1)
 op("frexp_exponent", np.frexp, numpy=(), infer=_infer, evaluate=_evaluate, flops=6,
-   body=_frexp_exponent)
+   body=_frexp_exponent, doc="The second result of `np.frexp`.")
 
 # Integral and fractional part.
 
@@ -121,6 +123,8 @@ def _fraction(o: Scalars, x: Scalar) -> Scalar:
 
 
 _infer, _evaluate = _output(np.modf, 0)
-op("modf_frac", np.modf, numpy=(), infer=_infer, evaluate=_evaluate, flops=3, body=_fraction)
+op("modf_frac", np.modf, numpy=(), infer=_infer, evaluate=_evaluate, flops=3, body=_fraction,
+   doc="The first result of `np.modf`.")
 _infer, _evaluate = _output(np.modf, 1)
-op("modf_int", np.modf, numpy=(), infer=_infer, evaluate=_evaluate, body=math("trunc"))
+op("modf_int", np.modf, numpy=(), infer=_infer, evaluate=_evaluate, body=math("trunc"),
+   doc="The second result of `np.modf`.")

@@ -8,6 +8,8 @@ from tracejit.ir.opdef import op
 from tracejit.ir.ops.bodies import tag, unsigned
 from tracejit.ir.scalar import Scalar, Scalars
 
+# fmt: off
+
 op("bitwise_and", np.bitwise_and, body=lambda o, x, y: x & y, commutative=True)
 op("bitwise_or", np.bitwise_or, body=lambda o, x, y: x | y, commutative=True)
 op("bitwise_xor", np.bitwise_xor, body=lambda o, x, y: x ^ y, commutative=True)
@@ -27,7 +29,7 @@ def _left_shift(o: Scalars, x: Scalar, y: Scalar) -> Scalar:
 
 def _right_shift(o: Scalars, x: Scalar, y: Scalar) -> Scalar:
     fits, safe = _shift_fits(o, x, y)
-    sign = o.const(0, x.dtype) if x.dtype.kind == "u" else o.select(x < 0, -1, x ^ x)
+    sign = o.const(0, x.dtype) if x.dtype.kind == "u" else o.select(x < 0, o.const(-1, x.dtype), 0)
     return o.select(fits, x >> safe, sign)
 
 

@@ -12,6 +12,8 @@ from tracejit.ir.opdef import elementwise_infer, op
 from tracejit.ir.ops.bodies import math, wide, wide_reference
 from tracejit.ir.scalar import Scalar, Scalars
 
+# fmt: off
+
 FLOAT_LOOPS = "e f d"
 _same_dtype = elementwise_infer(lambda x: x)
 
@@ -56,10 +58,14 @@ def _gamma_pole(x: float) -> float:
 
 
 op("erf", body=math("erf"), infer=_same_dtype, loops=FLOAT_LOOPS, flops=20, domain=(-3, 3),
-   evaluate=_reference(python_math.erf, lambda x: np.nan))
+   evaluate=_reference(python_math.erf, lambda x: np.nan),
+   doc="The error function.")
 op("erfc", body=math("erfc"), infer=_same_dtype, loops=FLOAT_LOOPS, flops=25, domain=(-3, 5),
-   evaluate=_reference(python_math.erfc, lambda x: np.nan))
+   evaluate=_reference(python_math.erfc, lambda x: np.nan),
+   doc="1 - erf(x).")
 op("gamma", body=math("tgamma"), infer=_same_dtype, loops=FLOAT_LOOPS, flops=60, domain=(0.1, 20),
-   evaluate=_reference(python_math.gamma, _gamma_pole))
+   evaluate=_reference(python_math.gamma, _gamma_pole),
+   doc="The gamma function.")
 op("gammaln", body=math("lgamma"), infer=_same_dtype, loops=FLOAT_LOOPS, flops=60,
-   domain=(0.1, 50), evaluate=_reference(python_math.lgamma, lambda x: np.inf))
+   domain=(0.1, 50), evaluate=_reference(python_math.lgamma, lambda x: np.inf),
+   doc="The logarithm of the absolute value of the gamma function.")

@@ -8,6 +8,8 @@ from tracejit.ir.opdef import op
 from tracejit.ir.ops.bodies import Body, by_kind, math, tag, wide
 from tracejit.ir.scalar import Scalar, Scalars
 
+# fmt: off
+
 LN2, LOG2E, LOG10E = float(np.log(2)), float(np.log2(np.e)), float(np.log10(np.e))
 
 # Powers and roots.
@@ -100,8 +102,7 @@ def _log_of_sum(exp: str, unit: float, scale: float) -> Body:
     return body
 
 
-op("exp", np.exp, flops=10, domain=(-10, 10), body=math("exp", "cexp"),
-   vjp=lambda o, g, y, x: (g * y,))
+op("exp", np.exp, flops=10, domain=(-10, 10), body=math("exp", "cexp"))
 op("exp2", np.exp2, flops=10, domain=(-10, 10),
    body=by_kind(f=math("exp2"), c=_scaled_complex("cexp", LN2, 1)))
 op("expm1", np.expm1, flops=15, domain=(-5, 5), body=by_kind(f=math("expm1"), c=_complex_expm1))
@@ -133,14 +134,12 @@ op("arccosh", np.arccosh, flops=20, domain=(1, 10), body=math("acosh", "cacosh")
 op("arctanh", np.arctanh, flops=20, domain=(-0.99, 0.99), body=math("atanh", "catanh"))
 
 
-def _times(factor: float) -> Body:
-    return wide(lambda o, x: x * factor)
+def _scaled(numerator: float, denominator: float) -> Body:
+    """The factor is a quotient in the precision of the loop."""
+    return wide(lambda o, x: x * float(x.dtype.type(numerator) / x.dtype.type(denominator)))
 
 
-for _name, _ufunc, _factor in (
-    ("degrees", np.degrees, 180 / np.pi),
-    ("rad2deg", np.rad2deg, 180 / np.pi),
-    ("radians", np.radians, np.pi / 180),
-    ("deg2rad", np.deg2rad, np.pi / 180),
-):
-    op(_name, _ufunc, body=_times(_factor))
+op("degrees", np.degrees, body=_scaled(180, np.pi))
+op("rad2deg", np.rad2deg, body=_scaled(180, np.pi))
+op("radians", np.radians, body=_scaled(np.pi, 180))
+op("deg2rad", np.deg2rad, body=_scaled(np.pi, 180))
