@@ -211,21 +211,34 @@ def _cast_value(tensor: Tensor, dtype: np.dtype) -> Value:
     return _canonical_apply("cast", [value], {"dtype": dtype})
 
 
+def known_int(tensor: Tensor) -> tuple[int | None, bool]:
+    """The value of a weak int in this call, if known, and whether it is an argument's."""
+    trace = current()
+    known = trace.scalar_values.get(tensor.value)
+    if known is not None:
+        return int(known), True
+    known = trace.builder.constants.get(tensor.value)
+    return (None if known is None else int(known)), False
+
+
 def _check_weak_int(tensor: Tensor, dtype: np.dtype) -> None:
     """NumPy refuses a Python int that the array's dtype cannot hold; so does the trace."""
-    trace = current()
     bounds = np.iinfo(dtype)
-    known = trace.scalar_values.get(tensor.value)
-    from_argument = known is not None
-    if known is None:
-        known = trace.builder.constants.get(tensor.value)
+    known, from_argument = known_int(tensor)
     if known is None:
         return
-    if not bounds.min <= int(known) <= bounds.max:
+    if not bounds.min <= known <= bounds.max:
         fail(errors.IntegerOverflowError, f"the Python int {known} does not fit into {dtype}")
-    if from_argument and dtype.itemsize < 8:
+    if from_argument and dtype != np.int64:
+        trace = current()
         trace.guard_scalar(tensor.value, ">=", int(bounds.min), f"it must fit into {dtype}")
-        trace.guard_scalar(tensor.value, "<=", int(bounds.max), f"it must fit into {dtype}")
+        if dtype.itemsize < 8:
+            trace.guard_scalar(tensor.value, "<=", int(bounds.max), f"it must fit into {dtype}")
+
+
+def weak_cast(x: Any, kind: type) -> Tensor:
+    """`x` as a Python number of type `kind`."""
+    return from_value(_cast_value(lift(x), _WEAK_DTYPES[kind]), kind)
 
 
 def select(cond: Any, a: Any, b: Any) -> Tensor:

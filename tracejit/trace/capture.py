@@ -1,0 +1,467 @@
+"""Rewriting the source of a function, so that what Python does with traced values goes through hooks.
+
+`captured(fn)` is a function with the code of `fn` in which calls, subscripts, attribute loads and
+stores, augmented assignments and operands go through the functions of `trace/hooks.py`. It has the
+same globals and closure cells, the same filename and line numbers. The hooks come in as one more
+closure cell, under a name that no Python program can spell.
+
+before: y[1:] += np.exp(a) * b
+after:  .tj.augment_item("+=", y, .tj.slice(1, None, None),
+                         .tj.value(.tj.call(.tj.attr(np, "exp"), a)) * .tj.value(b))
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+HOOKS = ".tj"
+_FACTORY = ".factory"
+_FRAME_SENSITIVE = frozenset(
+    {"super", "locals", "globals", "vars", "dir", "eval", "exec", "breakpoint", "__import__"}
+)
+_FUTURE_FLAGS = 0x1FE0000
+_rewritten: dict[tuple[types.CodeType, str], types.CodeType | str] = {}
+_made: dict[int, types.CodeType] = {}
+
+
+def captured(fn: types.FunctionType, hooks: Any) -> types.FunctionType | None:
+    """`fn` with its code rewritten; None where no source is to be had (see `why_not`)."""
+    code = fn.__code__
+    if is_rewritten(code):
+        return fn
+    new = _rewrite_cached(code)
+    if isinstance(new, str):
+        return None
+    cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
+    cells[HOOKS] = types.CellType(hooks)
+    made = types.FunctionType(
+        new,
+        fn.__globals__,
+        fn.__name__,
+        fn.__defaults__,
+        tuple(cells[name] for name in new.co_freevars),
+    )
+    made.__kwdefaults__ = fn.__kwdefaults__
+    made.__qualname__, made.__module__, made.__doc__ = fn.__qualname__, fn.__module__, fn.__doc__
+    return made
+
+
+def is_rewritten(code: types.CodeType) -> bool:
+    """Whether `code` comes out of this file (functions defined inside rewritten ones do too)."""
+    return id(code) in _made
+
+
+def why_not(fn: types.FunctionType) -> str:
+    """Why `captured` gives None for `fn`."""
+    found = _rewrite_cached(fn.__code__)
+    return found if isinstance(found, str) else ""
+
+
+def _rewrite_cached(code: types.CodeType) -> types.CodeType | str:
+    key = (code, code.co_filename)
+    found = _rewritten.get(key)
+    if found is None:
+        try:
+            found = _rewrite(code)
+        except _NoSource as error:
+            found = str(error)
+        _rewritten[key] = found
+    return found
+
+
+class _NoSource(Exception):
+    pass
+
+
+@dataclass
+class _Definition:
+    node: ast.FunctionDef | ast.Lambda
+    line_offset: int
+
+
+def _rewrite(code: types.CodeType) -> types.CodeType:
+    if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        raise _NoSource("it is a coroutine")
+    lines = linecache.getlines(code.co_filename)
+    if not lines:
+        raise _NoSource(f"its source ({code.co_filename}) is not available")
+    found = _find_lambda(code, lines) if code.co_name == "<lambda>" else _find_def(code, lines)
+    node = found.node
+    if found.line_offset:
+        ast.increment_lineno(node, found.line_offset)
+    _check_same(code, node)
+    _strip(node)
+    rewriter = _Rewriter(_class_name(code))
+    node.body = rewriter.body(node.body) if isinstance(node, ast.FunctionDef) else rewriter.visit(node.body)
+    module = _factory(node, (*code.co_freevars, HOOKS))
+    ast.fix_missing_locations(module)
+    flags = code.co_flags & _FUTURE_FLAGS
+    whole = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
+    made = _nested(_nested(whole, _FACTORY), code.co_name)
+    extra = set(made.co_freevars) - set(code.co_freevars) - {HOOKS}
+    if extra:
+        raise _NoSource(f"its source has changed: {', '.join(sorted(extra))}")
+    made = made.replace(co_qualname=code.co_qualname, co_firstlineno=code.co_firstlineno)
+    _remember(made)
+    return made
+
+
+def _remember(code: types.CodeType) -> None:
+    _made[id(code)] = code
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            _remember(const)
+
+
+def _nested(code: types.CodeType, name: str) -> types.CodeType:
+    return next(c for c in code.co_consts if isinstance(c, types.CodeType) and c.co_name == name)
+
+
+def _factory(node: ast.FunctionDef | ast.Lambda, free: Sequence[str]) -> ast.Module:
+    """A function around `node` whose parameters are the names that are free in it."""
+    inner: ast.stmt = node if isinstance(node, ast.FunctionDef) else ast.Expr(node)
+    arguments = ast.arguments(
+        posonlyargs=[], args=[ast.arg(name) for name in free], kwonlyargs=[], kw_defaults=[], defaults=[]
+    )
+    factory = ast.FunctionDef(_FACTORY, arguments, [inner], [], lineno=1, col_offset=0)
+    return ast.Module([factory], [])
+
+
+def _strip(node: ast.FunctionDef | ast.Lambda) -> None:
+    """Take off what belongs to the place of definition: decorators, defaults, annotations."""
+    args = node.args
+    args.defaults, args.kw_defaults = [], [None] * len(args.kwonlyargs)
+    for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg):
+        if arg is not None:
+            arg.annotation = None
+    if isinstance(node, ast.FunctionDef):
+        node.decorator_list, node.returns = [], None
+    # Defaults only say how many arguments may be left out, which the function object knows.
+
+
+def _check_same(code: types.CodeType, node: ast.FunctionDef | ast.Lambda) -> None:
+    args = node.args
+    names = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
+    names += [a.arg for a in (args.vararg, args.kwarg) if a is not None]
+    owner = _class_name(code)
+    if tuple(mangle(n, owner) for n in names) != code.co_varnames[: len(names)]:
+        raise _NoSource("its source has changed since it was imported")
+
+
+# Finding the definition.
+
+
+def _find_def(code: types.CodeType, lines: list[str]) -> _Definition:
+    start = code.co_firstlineno - 1
+    if start >= len(lines):
+        raise _NoSource("its source has changed since it was imported")
+    block = inspect.getblock(lines[start:])
+    indented = block[0][:1] in " \t"
+    try:
+        tree = ast.parse("".join(["if 1:\n", *block] if indented else block))
+    except SyntaxError:
+        raise _NoSource("its source cannot be parsed on its own") from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            return _Definition(node, start - 1 if indented else start)
+    raise _NoSource("its source has changed since it was imported")
+
+
+def _find_lambda(code: types.CodeType, lines: list[str]) -> _Definition:
+    try:
+        tree = ast.parse("".join(lines))
+    except SyntaxError:
+        raise _NoSource("its source cannot be parsed") from None
+    nodes = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Lambda) and n.lineno == code.co_firstlineno
+    ]
+    if len(nodes) > 1:
+        nodes = [n for n in nodes if _span(code) == _node_span(n.body)]
+    if len(nodes) != 1:
+        raise _NoSource("it cannot be told apart from other lambdas on its line")
+    return _Definition(nodes[0], 0)
+
+
+def _span(code: types.CodeType) -> tuple[tuple[int, int], tuple[int, int]]:
+    """From where to where in the source the instructions of `code` come."""
+    starts, ends = [], []
+    for line, end_line, column, end_column in code.co_positions():
+        if None in (line, end_line, column, end_column) or column == end_column:
+            continue
+        starts.append((line, column))
+        ends.append((end_line, end_column))
+    if not starts:
+        return (0, 0), (0, 0)
+    return min(starts), max(ends)  # type: ignore[return-value]
+
+
+def _node_span(node: ast.expr) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
+
+
+def _class_name(code: types.CodeType) -> str:
+    """The class whose body the function stands in, for private names; '' if there is none."""
+    parts = code.co_qualname.split(".")
+    return parts[-2] if len(parts) > 1 and parts[-2] != "<locals>" else ""
+
+
+def mangle(name: str, owner: str) -> str:
+    """A private name as the compiler spells it inside class `owner`."""
+    if not owner or not name.startswith("__") or name.endswith("__") or "." in name:
+        return name
+    stripped = owner.lstrip("_")
+    return f"_{stripped}{name}" if stripped else name
+
+
+# Rewriting.
+
+_OPERATORS: dict[type[ast.operator], str] = {
+    ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/=", ast.FloorDiv: "//=", ast.Mod: "%=",
+    ast.Pow: "**=", ast.MatMult: "@=", ast.BitAnd: "&=", ast.BitOr: "|=", ast.BitXor: "^=",
+    ast.LShift: "<<=", ast.RShift: ">>=",
+}  # fmt: skip
+
+
+class _Rewriter(ast.NodeTransformer):
+    """`owner` is the class whose private names are in scope."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self.temporaries = 0
+
+    def body(self, statements: list[ast.stmt]) -> list[ast.stmt]:
+        return [new for old in statements for new in _as_list(self.visit(old))]
+
+    # Building blocks.
+
+    def hook(self, name: str, *args: ast.expr, at: ast.AST) -> ast.Call:
+        function = ast.Attribute(ast.Name(HOOKS, ast.Load()), name, ast.Load())
+        call = ast.Call(function, list(args), [])
+        for node in (function.value, function, call):
+            ast.copy_location(node, at)
+        return call
+
+    def text(self, value: str, at: ast.AST) -> ast.Constant:
+        return ast.copy_location(ast.Constant(value), at)
+
+    def statement(self, call: ast.expr, at: ast.AST) -> ast.Expr:
+        return ast.copy_location(ast.Expr(call), at)
+
+    def value(self, node: ast.expr) -> ast.expr:
+        """An operand: where it may be a concrete array from outside it is lifted."""
+        new = self.visit(node)
+        if isinstance(node, (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.JoinedStr)):
+            return new
+        return self.hook("value", new, at=node)
+
+    def temporary(self, at: ast.AST) -> tuple[ast.Name, ast.Name]:
+        """A fresh local name, to store to and to load from."""
+        name = f".t{self.temporaries}"
+        self.temporaries += 1
+        store = ast.copy_location(ast.Name(name, ast.Store()), at)
+        return store, ast.copy_location(ast.Name(name, ast.Load()), at)
+
+    # Expressions.
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        if isinstance(node.func, ast.Name) and node.func.id in _FRAME_SENSITIVE:
+            return self.generic_visit(node)  # type: ignore[return-value]
+        call = self.hook("call", self.visit(node.func), at=node)
+        call.args += [self.visit(a) for a in node.args]
+        call.keywords = [self.visit(k) for k in node.keywords]
+        return call
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        value = self.visit(node.value)
+        name = mangle(node.attr, self.owner)
+        if isinstance(node.ctx, ast.Load):
+            return self.hook("attr", value, self.text(name, node), at=node)
+        return ast.copy_location(ast.Attribute(value, name, node.ctx), node)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        node.id = mangle(node.id, self.owner)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        if isinstance(node.ctx, ast.Load):
+            return self.hook("item", self.visit(node.value), self.index(node.slice), at=node)
+        return self.generic_visit(node)  # type: ignore[return-value]
+
+    def index(self, node: ast.expr) -> ast.expr:
+        """A subscript as a value: slices become slice objects."""
+        if isinstance(node, ast.Slice):
+            none = lambda: ast.copy_location(ast.Constant(None), node)
+            parts = [self.visit(p) if p is not None else none() for p in (node.lower, node.upper, node.step)]
+            return self.hook("slice", *parts, at=node)
+        if isinstance(node, ast.Tuple):
+            items = [self.index(e) for e in node.elts]
+            return ast.copy_location(ast.Tuple(items, ast.Load()), node)
+        return self.visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        node.left, node.right = self.value(node.left), self.value(node.right)
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        node.operand = self.value(node.operand)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        if all(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops):
+            return self.generic_visit(node)  # type: ignore[return-value]
+        node.left = self.value(node.left)
+        node.comparators = [self.value(c) for c in node.comparators]
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        node.values = [self.value(v) for v in node.values]
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        node.test = self.value(node.test)
+        node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
+        return node
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
+        node.value = self.value(node.value)
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        self.visit(node.args)
+        node.body = self.visit(node.body)
+        return node
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
+        node.target = self.visit(node.target)
+        node.iter = self.hook("iterate", self.visit(node.iter), at=node.iter)
+        node.ifs = [self.value(test) for test in node.ifs]
+        return node
+
+    # Statements.
+
+    def visit_If(self, node: ast.If) -> ast.stmt:
+        node.test = self.value(node.test)
+        node.body, node.orelse = self.body(node.body), self.body(node.orelse)
+        return node
+
+    def visit_While(self, node: ast.While) -> ast.stmt:
+        node.test = self.value(node.test)
+        node.body, node.orelse = self.body(node.body), self.body(node.orelse)
+        return node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        node.test = self.value(node.test)
+        node.msg = self.visit(node.msg) if node.msg is not None else None
+        return node
+
+    def visit_For(self, node: ast.For) -> ast.stmt:
+        node.target = self.visit(node.target)
+        node.iter = self.hook("iterate", self.visit(node.iter), at=node.iter)
+        node.body, node.orelse = self.body(node.body), self.body(node.orelse)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
+        owner, self.owner = self.owner, node.name
+        try:
+            return self.generic_visit(node)  # type: ignore[return-value]
+        finally:
+            self.owner = owner
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        value = self.visit(node.value)
+        if all(_plain(t) for t in node.targets):
+            node.value = value
+            node.targets = [self.visit(t) for t in node.targets]
+            return node
+        if len(node.targets) == 1 and isinstance(node.targets[0], (ast.Subscript, ast.Attribute)):
+            return self.store(node.targets[0], value)
+        store, load = self.temporary(node)
+        out: list[ast.stmt] = [ast.copy_location(ast.Assign([store], value), node)]
+        for target in node.targets:
+            out += self.assign(target, load)
+        return out
+
+    def assign(self, target: ast.expr, value: ast.expr) -> Iterator[ast.stmt]:
+        """`target = value` as statements whose stores into items and attributes are hooks."""
+        if isinstance(target, (ast.Subscript, ast.Attribute)):
+            yield self.store(target, value)
+        elif isinstance(target, (ast.Tuple, ast.List)) and not _plain(target):
+            names, rest = [], []
+            for item in target.elts:
+                store, load = self.temporary(item)
+                if isinstance(item, ast.Starred):
+                    names.append(ast.copy_location(ast.Starred(store, ast.Store()), item))
+                    rest.append((item.value, load))
+                else:
+                    names.append(store)
+                    rest.append((item, load))
+            unpack = ast.copy_location(ast.Tuple(names, ast.Store()), target)
+            yield ast.copy_location(ast.Assign([unpack], value), target)
+            for item, load in rest:
+                yield from self.assign(item, load)
+        else:
+            yield ast.copy_location(ast.Assign([self.visit(target)], value), target)
+
+    def store(self, target: ast.Subscript | ast.Attribute, value: ast.expr) -> ast.stmt:
+        base = self.visit(target.value)
+        if isinstance(target, ast.Subscript):
+            call = self.hook("set_item", value, base, self.index(target.slice), at=target)
+        else:
+            name = self.text(mangle(target.attr, self.owner), target)
+            call = self.hook("set_attr", value, base, name, at=target)
+        return self.statement(call, target)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        if node.value is None or isinstance(node.target, ast.Name):
+            node.value = self.visit(node.value) if node.value is not None else None
+            node.target = self.visit(node.target)
+            return node
+        return self.store(node.target, self.visit(node.value))
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        symbol = self.text(_OPERATORS[type(node.op)], node)
+        value = self.visit(node.value)
+        target = node.target
+        if isinstance(target, ast.Name):
+            name = mangle(target.id, self.owner)
+            load = ast.copy_location(ast.Name(name, ast.Load()), target)
+            store = ast.copy_location(ast.Name(name, ast.Store()), target)
+            call = self.hook("augment", symbol, load, value, at=node)
+            return ast.copy_location(ast.Assign([store], call), node)
+        base = self.visit(target.value)
+        if isinstance(target, ast.Subscript):
+            call = self.hook("augment_item", symbol, base, self.index(target.slice), value, at=node)
+        else:
+            attribute = self.text(mangle(target.attr, self.owner), target)
+            call = self.hook("augment_attr", symbol, base, attribute, value, at=node)
+        return self.statement(call, node)
+
+    def visit_Delete(self, node: ast.Delete) -> list[ast.stmt]:
+        out: list[ast.stmt] = []
+        for target in node.targets:
+            if isinstance(target, ast.Subscript):
+                base = self.visit(target.value)
+                call = self.hook("delete_item", base, self.index(target.slice), at=target)
+                out.append(self.statement(call, target))
+            else:
+                out.append(ast.copy_location(ast.Delete([self.visit(target)]), node))
+        return out
+
+
+def _as_list(found: Any) -> list[ast.stmt]:
+    return found if isinstance(found, list) else [found]
+
+
+def _plain(target: ast.expr) -> bool:
+    """Whether storing to `target` binds names only."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return all(map(_plain, target.elts))
+    if isinstance(target, ast.Starred):
+        return _plain(target.value)
+    return isinstance(target, ast.Name)
