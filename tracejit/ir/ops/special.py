@@ -36,14 +36,12 @@ op("softplus", body=_softplus, infer=_same_dtype, loops=FLOAT_LOOPS, flops=25, d
 
 
 def _reference(function: Callable[[float], float], pole: Callable[[float], float]) -> Any:
-    """`function` of Python's math module on arrays; `pole` is the value where it raises."""
+    """`function` of Python's math module on arrays; `pole` gives the value where it raises."""
 
     def scalar(x: float) -> float:
         try:
             return function(x)
-        except OverflowError:
-            return np.inf
-        except ValueError:
+        except (OverflowError, ValueError):
             return pole(x)
 
     def evaluate(x: Any) -> np.ndarray:
@@ -54,7 +52,7 @@ def _reference(function: Callable[[float], float], pole: Callable[[float], float
 
 
 def _gamma_pole(x: float) -> float:
-    return python_math.copysign(np.inf, x) if x == 0 else np.nan
+    return python_math.copysign(np.inf, x) if x > -1 else np.nan
 
 
 op("erf", body=math("erf"), infer=_same_dtype, loops=FLOAT_LOOPS, flops=20, domain=(-3, 3),
