@@ -20,7 +20,14 @@ _same_dtype = elementwise_infer(lambda x: x)
 
 @wide
 def _sigmoid(o: Scalars, x: Scalar) -> Scalar:
-    return 1 / (1 + o.call("exp", -x))
+    """The exponential never overflows, and tiny results keep all their bits."""
+    power = o.call("exp", -o.call("fabs", x))
+    return o.select(x < 0, power, 1) / (1 + power)
+
+
+def _sigmoid_reference(x: Any) -> Any:
+    power = np.exp(-np.abs(x))
+    return np.where(x < 0, power, x.dtype.type(1)) / (1 + power)
 
 
 @wide
@@ -29,7 +36,7 @@ def _softplus(o: Scalars, x: Scalar) -> Scalar:
 
 
 op("sigmoid", body=_sigmoid, infer=_same_dtype, loops=FLOAT_LOOPS, flops=16, domain=(-20, 20),
-   evaluate=wide_reference(lambda x: 1 / (1 + np.exp(-x))), doc="1 / (1 + exp(-x)).")
+   evaluate=wide_reference(_sigmoid_reference), doc="1 / (1 + exp(-x)).")
 op("softplus", body=_softplus, infer=_same_dtype, loops=FLOAT_LOOPS, flops=25, domain=(-20, 20),
    evaluate=wide_reference(lambda x: np.logaddexp(x, x.dtype.type(0))),
    doc="log(1 + exp(x)), which never overflows.")
