@@ -21,7 +21,7 @@ STEPS = (  # operations that each costs, and the text; values in [-1, 1] stay th
 
 
 def straight_line_source(operations: int, seed: int) -> str:
-    """A function of two vectors; every value is used, and no two seeds give the same text."""
+    """A function of two vectors; every value is used, and another seed gives another text."""
     draw = random.Random(f"{operations}:{seed}")
     names, left = ["a", "b"], operations
     lines: list[str] = []
