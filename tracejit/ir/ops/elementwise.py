@@ -11,7 +11,7 @@ import numpy as np
 
 from tracejit.ir.opdef import elementwise_infer, op
 from tracejit.ir.ops.bodies import by_kind, math, same, wide
-from tracejit.ir.scalar import REAL_OF, Scalar, Scalars
+from tracejit.ir.scalar import COMPLEX_OF, REAL_OF, Scalar, Scalars
 
 # fmt: off
 
@@ -20,6 +20,13 @@ ALL_LOOPS = "? b B h H i I l L e f d F D"
 
 def real_dtype(x: np.dtype) -> np.dtype:
     return REAL_OF.get(x, x)
+
+
+def _evaluate_complex(re: Any, im: Any) -> np.ndarray:
+    re, im = np.broadcast_arrays(re, im)
+    result = np.empty(re.shape, COMPLEX_OF[re.dtype])
+    result.real, result.imag = re, im
+    return result
 
 
 def _evaluate_cast(x: Any, dtype: Any) -> np.ndarray:
@@ -45,6 +52,9 @@ op("real", numpy=(np.real,), evaluate=np.real, infer=elementwise_infer(real_dtyp
 op("imag", numpy=(np.imag,), evaluate=np.imag, infer=elementwise_infer(real_dtype),
    body=lambda o, x: o.imag(x), loops=ALL_LOOPS, flops=0,
    doc="The imaginary part; of a real number 0.")
+op("complex", evaluate=_evaluate_complex, infer=elementwise_infer(lambda re, im: COMPLEX_OF[re]),
+   body=lambda o, re, im: o.complex(re, im), loops="ff dd", flops=0,
+   doc="The complex number with the parts `re` and `im`, which have one dtype.")
 op("cast", body=lambda o, x, dtype: o.cast(x, dtype), loops=ALL_LOOPS,
    evaluate=_evaluate_cast, infer=elementwise_infer(lambda x, dtype: np.dtype(dtype)),
    doc="`x` as `dtype`: floats to integers truncate, integers wrap, complex numbers lose their "
