@@ -1,8 +1,8 @@
 """Means, variances, averages, and the versions of reductions that leave NaN out.
 
-They are sums divided by counts, and counts stay sizes: one graph serves every size. Differences from
-NumPy: what NumPy raises because of the data (weights that sum to zero, a slice of NaN only for
-`nanargmin` and `nanargmax`) is no error here; there the results are NaN or inf, and position 0.
+They are sums divided by counts, and counts stay sizes: one graph serves every size. Difference
+from NumPy: what NumPy raises because of the data is no error here. Where weights sum to zero, the
+average is NaN or inf; where there is nothing but NaN, `nanargmin` and `nanargmax` are 0.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def average(
         result = prim.elementwise("divide", sum_(product, axis, keepdims=keepdims), scale)
     if not returned:
         return result
-    return result, prim.copy(prim.broadcast_to(scale, result.type.shape))
+    return result, prim.scalar(prim.broadcast_to(scale, result.type.shape))
 
 
 # Without NaN.
@@ -241,6 +241,11 @@ def _both(mask: Tensor | None, where: Tensor | None) -> Tensor | None:
         return where
     valid = prim.elementwise("logical_not", mask)
     return valid if where is None else prim.elementwise("logical_and", valid, where)
+
+
+def _require_inexact(dtype: Any) -> None:
+    if given(dtype) and prim.as_dtype(dtype).kind not in "fc":
+        fail(errors.DTypeError, "If a is inexact, then dtype must be inexact")
 
 
 @implements(np.nansum)
@@ -379,6 +384,7 @@ def nanmean(
     x, nan = _replace_nan(a, 0)
     if nan is None:
         return mean(x, axis, dtype, out, keepdims, where=where)
+    _require_inexact(dtype)
     axes, keep, mask = axes_of(axis, x), truth(keepdims), _both(nan, mask_of(where, x))
     total = _sum_in(x, sum_dtype(x, dtype), axes, keep, mask)
     return store(out, _divide(total, count_of(x, axes, keep, mask)))
@@ -390,6 +396,7 @@ def _nan_variance(
     x, nan = _replace_nan(a, 0)
     if nan is None:
         return None
+    _require_inexact(dtype)
     axes, keep, mask = axes_of(axis, x), truth(keepdims), _both(nan, mask_of(where, x))
     working = sum_dtype(x, dtype)
     count = count_of(x, axes, True, mask)
@@ -406,7 +413,7 @@ def _nan_variance(
     if keep:
         return result
     shape = tuple(d for k, d in enumerate(result.type.shape) if k not in axes)
-    return prim.reshape(result, shape)
+    return prim.scalar(prim.reshape(result, shape))
 
 
 @implements(np.nanvar)
