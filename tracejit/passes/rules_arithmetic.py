@@ -179,7 +179,8 @@ def divide_by_power_of_two(r: Rewriter, node: Node, x: Value, y: Value) -> Value
 def divide_to_sigmoid(r: Rewriter, node: Node, x: Value, y: Value) -> Value | None:
     """1 / (1 + exp(-x)) = exp(x) / (1 + exp(x)) = sigmoid(x).
 
-    Rounding: by a few ULP; exp(x) / (1 + exp(x)) was NaN where exp(x) overflows, and is 1.
+    Rounding: by a few ULP; exp(x) / (1 + exp(x)) was NaN where exp(x) overflows, and is 1; where
+    it was subnormal it can become 0, as it always was for 1 / (1 + exp(-x)).
     """
     power = one_plus_exp(r, y)
     if power is None:
