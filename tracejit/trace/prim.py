@@ -193,6 +193,11 @@ def apply(op: str, *inputs: Tensor, **attrs: Any) -> Tensor:
     return from_value(_canonical_apply(op, [t.value for t in inputs], attrs))
 
 
+def apply_values(op: str, *inputs: Value, **attrs: Any) -> Value:
+    """Like `apply`, on values: what the functions of a `ViewStep` are made of."""
+    return _canonical_apply(op, inputs, attrs)
+
+
 def cast(x: Any, dtype: Any) -> Tensor:
     """`x` with another dtype, unsafe casts included; `x` itself where nothing changes."""
     tensor = lift(x)
@@ -427,7 +432,7 @@ def take(x: Tensor, index: Tensor, axis: int) -> Tensor:
 def reduce(op: str, x: Tensor, axes: Sequence[int], keepdims: bool = False) -> Tensor:
     """Reduction `op` over `axes` (non-negative, distinct), in the dtype of `x`."""
     ordered = tuple(sorted(axes))
-    result = apply(op, x, axes=ordered) if ordered or op in ("any", "all") else copy(x)
+    result = apply(op, x, axes=ordered) if ordered or op in ("any", "all") else scalar(x)
     if not keepdims:
         return result
     shape = tuple(1 if k in ordered else d for k, d in enumerate(x.type.shape))

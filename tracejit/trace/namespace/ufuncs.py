@@ -17,7 +17,7 @@ from tracejit.trace import prim
 from tracejit.trace.context import fail
 from tracejit.trace.namespace.arithmetic import COMPARISONS, compare, modulo_pair, write_out
 from tracejit.trace.prim import elementwise, lift
-from tracejit.trace.registry import FUNCTIONS, implements
+from tracejit.trace.registry import FUNCTIONS, METHODS, implements
 from tracejit.trace.tensor import Tensor, describe
 
 _PAIRS: dict[np.ufunc, tuple[str, str]] = {
@@ -132,3 +132,5 @@ for _name in dir(np):
             implements(_ufunc)(_implementation(_ufunc))
             if _ufunc.nin == 2 and _ufunc.nout == 1:
                 FUNCTIONS[_ufunc, "outer"] = _outer(_ufunc)
+
+METHODS["conj"] = METHODS["conjugate"] = FUNCTIONS[np.conjugate]
