@@ -58,14 +58,16 @@ def _figure(measurement: Measurement | None, case: Case) -> Text:
     return text
 
 
-def _table(
+def _print_table(
+    console: Console,
     title: str,
-    caption: str,
     cases: Sequence[Case],
     peers: Sequence[str],
     cell: Callable[[Measurement | None, Case], Text],
-) -> Table:
-    table = Table(title=title, caption=caption, caption_justify="left", title_justify="left")
+    notes: Sequence[str],
+) -> None:
+    """The table and, as wide as the console, what a reader has to know about it."""
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("workload", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     for peer in (SUBJECT, *peers):
@@ -73,34 +75,39 @@ def _table(
     for case in cases:
         cells = [cell(case.of(peer), case) for peer in (SUBJECT, *peers)]
         table.add_row(case.workload, case.size, *cells)
-    return table
+    console.print(table)
+    for note in notes:
+        console.print(note, style="dim", markup=False, highlight=False)
+    console.print()
 
 
 def print_report(
     console: Console, cases: Sequence[Case], peers: Sequence[Peer], notes: Sequence[str]
 ) -> None:
     names = [peer.name for peer in peers]
+    compilers = [name for name in names if name != "numpy"]
     runs = [case for case in cases if case.kind == "run"]
     compiles = [case for case in cases if case.kind == "compile"]
-    caption = (
-        "Median of a call, float64; beside it the peer's time over tracejit's: above 1x, tracejit"
-        " is faster."
-    )
-    caption = "\n".join([caption, *(peer.note for peer in peers if peer.note), *notes])
-    compilers = [name for name in names if name != "numpy"]
     if runs:
-        console.print(_table("Run time", caption, runs, names, _figure))
+        about = (
+            "Median of a call, float64; beside it the peer's time over tracejit's: above 1x,"
+            " tracejit is faster."
+        )
+        about_peers = [peer.note for peer in peers if peer.note]
+        lines = [about, *about_peers, *notes]
+        _print_table(console, "Run time", runs, names, _figure, lines)
         # without ratios: at a second size most peers have nothing left to compile
-        caption = "Compiles, or finds that nothing is left to compile for this size; then runs."
-        console.print(_table("First call", caption, runs, compilers, _first_call))
+        lines = ["Compiles, or finds that nothing is left to compile for this size; then runs."]
+        _print_table(console, "First call", runs, compilers, _first_call, lines)
     if compiles:
-        caption = "First calls of straight-line functions made for this, none seen before."
-        console.print(_table("Compile time", caption, compiles, compilers, _figure))
+        lines = ["First calls of straight-line functions made for this, none seen before."]
+        _print_table(console, "Compile time, by operations", compiles, compilers, _figure, lines)
     for line in problems(cases):
         console.print(line, style="red", markup=False, highlight=False)
     losses = slower_than(cases)
     if losses:
-        console.print("tracejit is slower here: " + "; ".join(losses), markup=False)
+        line = "tracejit is slower here: " + "; ".join(losses)
+        console.print(line, markup=False, highlight=False)
 
 
 def problems(cases: Sequence[Case]) -> list[str]:
