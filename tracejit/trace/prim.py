@@ -362,6 +362,11 @@ def slice_(
     )
 
 
+def read_only(x: Tensor) -> Tensor:
+    """`x` as NumPy's read-only views are: on the same cell, but never written."""
+    return x.view(ViewStep(lambda value: value, None))
+
+
 def copy(x: Any) -> Tensor:
     """A fresh array with the value `x` has now."""
     return fresh_array(lift(x).value)
