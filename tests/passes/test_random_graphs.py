@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.passes.graphs import DTYPES, M, N, Ops, data, same, tensor
+from tests.passes.graphs import DTYPES, N, Ops, data, same, tensor
 from tracejit.ir.dims import Shape
 from tracejit.ir.graph import Graph, Value
 from tracejit.ir.interpret import interpret
@@ -31,7 +31,11 @@ BINARY = {
     "b": ["logical_and", "logical_or", "bitwise_xor", "select"],
 }  # fmt: skip
 COMPARISONS = ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]
-NUMBERS = {"f": [0.0, -0.0, 1.0, -1.0, 2.0, 0.25, 3.0], "i": [0, 1, -1, 2, 8, 3], "b": [False, True]}
+NUMBERS = {
+    "f": [0.0, -0.0, 1.0, -1.0, 2.0, 0.25, 3.0],
+    "i": [0, 1, -1, 2, 8, 3],
+    "b": [False, True],
+}
 REDUCTIONS = {"f": ["any_nan"], "i": ["sum", "prod", "min", "max"], "b": ["any", "all"]}
 VIEWS = ["reshape", "transpose", "broadcast_to", "slice", "update", "concatenate"]
 PARAMS = ["f8[n]", "f8[m, n]", "i8[n]", "i8[m, n]", "bool[n]", "f8[]", "i8[]", "f8[m, 1]", "f4[n]"]

@@ -1,8 +1,8 @@
 """The checker: what every legal graph has in common, as code.
 
-Values are defined once and before they are read; a block reads nothing but its own parameters; every
-node is a known op with the inputs and attributes that its record takes, and the types it declares are
-those that the record infers; every size can be computed from the shapes of the parameters.
+Values are defined once and before they are read; a block reads nothing but its own parameters;
+every node is a known op with the inputs and attributes that its record takes, and the types it
+declares are those that the record infers; every size can be computed from the parameters' shapes.
 """
 
 from __future__ import annotations

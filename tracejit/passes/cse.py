@@ -65,7 +65,7 @@ def node_key(node: Node) -> tuple[Any, ...] | None:
 
 
 def attr_key(attr: Any) -> Any:
-    """Equal for attributes that mean the same: types count, and floats are compared by their bits."""
+    """Equal for attributes that mean the same: types count, and floats go by their bits."""
     kind = type(attr)
     if kind is int or kind is str:
         return attr

@@ -17,8 +17,8 @@ TRANSPARENT = frozenset({"fused"})
 def dce(graph: Graph, target: Target) -> Graph:
     """Drop every node without effects whose outputs are all unused.
 
-    Outputs of fused nodes that nobody reads are dropped with the block results behind them, then the
-    inputs that the block no longer needs. Parameters of the graph stay: they are its signature.
+    Outputs of fused nodes that nobody reads are dropped with the block results behind them, then
+    the inputs that the block no longer needs. Parameters of the graph stay: they are its signature.
     """
     live: set[Value] = set(graph.results)
     kept: list[Node] = []

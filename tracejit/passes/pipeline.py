@@ -57,8 +57,9 @@ def run_pipeline(
 ) -> Graph:
     """`graph` after every pass, or after the pass named `stop_after`.
 
-    `observer` is told of each step. With `verify` the graph is checked before the first pass and after
-    each that changes it; VerifyError names the pass. Raises ValueError when no pass is `stop_after`.
+    `observer` is told of each step. With `verify` the graph is checked before the first pass and
+    after each that changes it; VerifyError names the pass. Raises ValueError when no pass is
+    `stop_after`.
     """
     names = [pass_name(p) for p in passes]
     if stop_after is not None and stop_after not in names:

@@ -44,7 +44,7 @@ def in_blocks(pass_: Callable[[Graph, Target], Graph], node: Node, target: Targe
 
 
 def substitute_inputs(node: Node, table: Mapping[Value, Value]) -> Node:
-    """`node` reading what `table` puts in place of its inputs; the same object when nothing does."""
+    """`node` with inputs replaced as `table` says; the same object when none is."""
     for value in node.inputs:
         if value in table:
             inputs = tuple([table.get(v, v) for v in node.inputs])
@@ -157,7 +157,9 @@ class Rewriter:
 
     def broadcast(self, value: Value, shape: Shape) -> Value:
         """`value` in `shape`, to which it broadcasts."""
-        return value if value.type.shape == shape else self.apply("broadcast_to", value, shape=shape)
+        if value.type.shape == shape:
+            return value
+        return self.apply("broadcast_to", value, shape=shape)
 
     def reshape(self, value: Value, shape: Sequence[Dim]) -> Value:
         return self.apply("reshape", value, shape=tuple(shape))

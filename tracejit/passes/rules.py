@@ -1,13 +1,13 @@
 """The algebra of `simplify`: what an elementwise op on known inputs can be replaced by.
 
 A rule looks at a node and at what defines its inputs, and returns the value that takes the node's
-place, or None. Rules give NumPy's result to the bit (the sign and payload of a NaN aside), infinities
-and the sign of zero included, except where the docstring says "Rounding", which every such rule owes
-an explanation: there the answer moves by a few ULP, or towards the exact one.
+place, or None. Rules give NumPy's result to the bit (the sign and payload of a NaN aside),
+infinities and the sign of zero included, except where the docstring says "Rounding" and what
+changes: the answer moves by a few ULP, or towards the exact one.
 
 A constant stands on the right of a commutative op by the time a rule sees it, and inputs are not
-broadcast explicitly: see ELEMENTWISE, which comes first. A rule may return a value of a smaller shape
-that broadcasts to the node's.
+broadcast explicitly: see ELEMENTWISE, which comes first. A rule may return a value of a smaller
+shape that broadcasts to the node's.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def cast_to_same(r: Rewriter, node: Node, x: Value) -> Value | None:
 
 @rule("cast")
 def cast_of_cast(r: Rewriter, node: Node, x: Value) -> Value | None:
-    """cast(cast(x, a), b) = cast(x, b) where the first loses nothing, or only what the second would.
+    """cast(cast(x, a), b) = cast(x, b) where the first loses nothing but what the second would.
 
     Not from a float type to an integer type unless that is exact too: what NumPy gives for a number
     out of range depends on the types.

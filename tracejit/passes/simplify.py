@@ -3,9 +3,9 @@
     before: %3 = exp(%x); %4 = add(%1.0, %3); %5 = log(%4); %6 = multiply(%5, %1.0)
     after:  %3 = exp(%x); %4 = add(%3, %1.0); %5 = softplus(%x)
 
-One forward pass: each node is rewritten given inputs that are simple already, and what a rule builds
-is simplified as it is built, so that nothing is looked at twice. What lost its last reader stays for
-`dce`. The rules are in `rules.py` and the `rules_*.py` beside it, each with its identity.
+One forward pass: each node is rewritten given inputs that are simple already, and what a rule
+builds is simplified as it is built, so that nothing is looked at twice. What lost its last reader
+stays for `dce`. The rules are in `rules.py` and the `rules_*.py` beside it, each with its identity.
 """
 
 from __future__ import annotations
