@@ -22,10 +22,10 @@ from tracejit.trace.tensor import Cell, Tensor
 _WEAK = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
 
 
-def trace(fn: Callable[..., Any], *args: Any) -> tuple[Graph, Any, list[Tensor]]:
+def trace(fn: Callable[..., Any], *args: Any) -> tuple[Graph, Any, list[np.ndarray]]:
     """The graph of `fn`, whose results are those of `fn`, then each array argument afterwards.
 
-    Also what `fn` returned, and its arguments as tensors.
+    Also what `fn` returned, and the concrete arrays it took from outside, which follow as arguments.
     """
     state = Trace(getattr(fn, "__name__", "fn"))
     tensors = [_param(state, k, arg) for k, arg in enumerate(args)]
@@ -35,7 +35,7 @@ def trace(fn: Callable[..., Any], *args: Any) -> tuple[Graph, Any, list[Tensor]]
         outputs += [t.value for t in tensors if t.weak is None]
         graph = state.finish(outputs)
     verify(graph)
-    return graph, result, tensors
+    return graph, result, [array for array, _ in state.captures.values()]
 
 
 def _param(state: Trace, k: int, arg: Any) -> Tensor:
@@ -69,20 +69,26 @@ def check(
     Dtypes, shapes, values, whether a 0-d result is a scalar, and every argument afterwards are
     compared; `others` that the guards refuse are an error of the test.
     """
-    graph, result, _ = trace(fn, *args)
+    graph, result, captured = trace(fn, *args)
     expected_kinds = leaves(_run(fn, args)[0])
     for got, want in zip(leaves(result), expected_kinds, strict=True):
         if isinstance(got, Tensor) and got.ndim == 0:
             assert got.scalar == (not isinstance(want, np.ndarray)), (got.scalar, type(want))
     for case in (args, *others):
-        compare(graph, fn, case, ulp)
+        compare(graph, fn, case, ulp, captured)
     return graph
 
 
-def compare(graph: Graph, fn: Callable[..., Any], args: Sequence[Any], ulp: int = 4) -> None:
+def compare(
+    graph: Graph,
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    ulp: int = 4,
+    captured: Sequence[np.ndarray] = (),
+) -> None:
     for guard in graph.guards:
         assert not isinstance(guard, ScalarGuard) or _holds(guard, args), guard
-    got = interpret(graph, args)
+    got = interpret(graph, [*args, *captured])
     want, after = _run(fn, args)
     wanted = leaves(want) + [x for x in after if isinstance(x, (np.ndarray, np.generic))]
     assert len(got) == len(wanted)

@@ -83,6 +83,7 @@ class Trace:
         self.aliases: dict[Value, Value] = {}
         self._refreshed: dict[Value, Value] = {}
         self.closed = False
+        self.provenance: Any = None
 
     # Nodes.
 
@@ -166,8 +167,12 @@ class Trace:
         }
         return _RELATIONS[relation](dims.evaluate(difference, primes), 0)
 
-    @staticmethod
-    def _provable(difference: Dim, relation: str) -> bool:
+    def _provable(self, difference: Dim, relation: str) -> bool:
+        """Whether the relation to 0 follows from sizes being >= 0 and from what was recorded."""
+        known = dims.free_symbols(difference) & self._lower.keys()
+        if known:
+            env = {name: dims.sym(name) + self._lower[name] for name in known}
+            difference = dims.substitute(difference, env)
         if relation == ">=":
             return dims.is_nonnegative(difference)
         if relation == "<=":
@@ -176,12 +181,18 @@ class Trace:
             return dims.is_nonnegative(difference - 1)
         if relation == "<":
             return dims.is_nonnegative(-difference - 1)
+        if relation == "!=":
+            return dims.is_nonnegative(difference - 1) or dims.is_nonnegative(-difference - 1)
         return False
 
     def _record(self, left: Dim, relation: str, right: Dim, reason: str) -> None:
         if relation == "==" and self._unify(left, right):
             return
         self.builder.guards.append(Guard(left, relation, right, user_loc(), reason))
+        found = _lower_bound(left - right, relation)
+        if found is not None:
+            name, bound = found
+            self._lower[name] = max(bound, self._lower.get(name, 0))
 
     def _unify(self, left: Dim, right: Dim) -> bool:
         """Replace a bare symbol by the other side from now on; the shapes of params then say so."""
@@ -230,6 +241,7 @@ class Trace:
     def finish(self, results: Sequence[Value]) -> Graph:
         """The graph of everything traced, with every decision on sizes put in."""
         graph = self.builder.finish(self.name, results)
+        graph = graph.with_(guards=_without_implied(graph.guards))
         if not self.renamed:
             return graph
         settled: dict[Value, Value] = {}
@@ -308,6 +320,47 @@ class Trace:
             value = self.builder.param(TensorType(array.dtype, tuple(shape)))
             found = self.captures[id(array)] = (array, value)
         return found[1]
+
+
+def _lower_bound(difference: Dim, relation: str) -> tuple[str, int] | None:
+    """The symbol and its least value, if `difference relation 0` says just that."""
+    if relation in ("<", "<="):
+        difference, relation = -difference, ">" if relation == "<" else ">="
+    if relation == "!=" and dims.is_nonnegative(difference):
+        relation = ">"
+    if relation not in (">", ">=") or isinstance(difference, int):
+        return None
+    if relation == ">":
+        difference = difference - 1
+    names = dims.free_symbols(difference)
+    if len(names) != 1:
+        return None
+    (name,) = names
+    offset = dims.evaluate(difference, {name: 0})
+    factor = dims.evaluate(difference, {name: 1}) - offset
+    if factor <= 0 or difference != dims.sym(name) * factor + offset:
+        return None
+    return name, -(offset // factor)
+
+
+def _without_implied(guards: Sequence[Guard | ScalarGuard]) -> tuple[Guard | ScalarGuard, ...]:
+    """`guards` with only the strongest of the lower bounds of each size."""
+    strongest: dict[str, int] = {}
+    bounds: list[tuple[str, int] | None] = []
+    for guard in guards:
+        found = None
+        if isinstance(guard, Guard):
+            found = _lower_bound(guard.left - guard.right, guard.relation)
+        if found is not None:
+            strongest[found[0]] = max(found[1], strongest.get(found[0], 0))
+        bounds.append(found)
+    kept = []
+    for guard, found in zip(guards, bounds, strict=True):
+        if found is None or strongest.get(found[0]) == found[1]:
+            kept.append(guard)
+            if found is not None:
+                del strongest[found[0]]
+    return tuple(kept)
 
 
 def producers_of(graph: Graph, value: Value) -> tuple[Node, ...] | None:

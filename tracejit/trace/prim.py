@@ -377,6 +377,11 @@ def scalar(x: Any) -> Tensor:
     return from_value(lift(x).value)
 
 
+def scalar_of(value: Value) -> Tensor:
+    """A 0-d SSA value as a tensor."""
+    return from_value(value)
+
+
 def store(target: Tensor, value: Any) -> None:
     """`target[...] = value`: cast to the dtype of `target`, broadcast to its shape."""
     source = lift(value)

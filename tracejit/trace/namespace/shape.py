@@ -1,0 +1,329 @@
+"""Shape and order of axes, without moving elements: views where NumPy gives views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.ir import dims
+from tracejit.trace import prim
+from tracejit.trace.context import current, fail
+from tracejit.trace.namespace.creation import as_shape
+from tracejit.trace.namespace.elementwise import put_out, strong
+from tracejit.trace.prim import cast, normalize_axes, normalize_axis
+from tracejit.trace.registry import implements, is_method, is_property
+from tracejit.trace.size import Size, wrap
+from tracejit.trace.tensor import Tensor, describe
+
+# Reshaping.
+
+
+@implements(np.reshape)
+def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Tensor:
+    x = strong(a)
+    if isinstance(shape, (list, tuple)) and len(shape) == 1 and isinstance(shape[0], (list, tuple)):
+        shape = shape[0]
+    target = _target(shape)
+    if copy:
+        x = prim.copy(x)
+    if order in ("C", "A", "K"):
+        return prim.reshape(x, target)
+    backwards = prim.reshape(reverse_axes(x), tuple(reversed(target)))
+    return reverse_axes(backwards)
+
+
+def _target(shape: Any) -> tuple[Any, ...]:
+    if isinstance(shape, (list, tuple)):
+        return tuple(shape)
+    if isinstance(shape, np.ndarray):
+        return tuple(shape.tolist()) if shape.ndim else (int(shape),)
+    return (shape,)
+
+
+def reverse_axes(x: Tensor) -> Tensor:
+    return prim.transpose(x, tuple(reversed(range(x.ndim))))
+
+
+@is_method("reshape")
+def reshape_method(x: Tensor, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
+    target = shape[0] if len(shape) == 1 else shape
+    return reshape(x, target, order, copy=copy)
+
+
+@implements(np.ravel, method="ravel")
+def ravel(a: Any, order: str = "C") -> Tensor:
+    return reshape(strong(a), (-1,), order) if strong(a).ndim != 1 else strong(a)
+
+
+@is_method("flatten")
+def flatten(x: Tensor, order: str = "C") -> Tensor:
+    return prim.copy(ravel(x, order))
+
+
+@implements(np.squeeze, method="squeeze")
+def squeeze(a: Any, axis: Any = None) -> Tensor:
+    x = strong(a)
+    shape = x.shape
+    if axis is None:
+        gone = {k for k, d in enumerate(shape) if d == 1}
+    else:
+        gone = set(normalize_axes(axis, x.ndim))
+        if any(shape[k] != 1 for k in gone):
+            fail(
+                errors.ShapeError,
+                "cannot select an axis to squeeze out which has size not equal to one: "
+                + describe(x),
+            )
+    return prim.reshape(x, tuple(d for k, d in enumerate(shape) if k not in gone))
+
+
+@implements(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Tensor:
+    x = strong(a)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    rank = x.ndim + len(axes)
+    new = normalize_axes(tuple(axes), rank)
+    rest = iter(x.shape)
+    return prim.reshape(x, tuple(1 if k in new else next(rest) for k in range(rank)))
+
+
+def _at_least(rank: int, arrays: Sequence[Any]) -> Any:
+    found = []
+    for array in arrays:
+        x = strong(array)
+        if rank == 3 and x.ndim == 2:
+            x = prim.reshape(x, (*x.shape, 1))
+        elif rank == 3 and x.ndim == 1:
+            x = prim.reshape(x, (1, *x.shape, 1))
+        elif x.ndim < rank:
+            x = prim.reshape(x, (*(1,) * (rank - x.ndim), *x.shape))
+        found.append(x)
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+@implements(np.atleast_1d)
+def atleast_1d(*arys: Any) -> Any:
+    return _at_least(1, arys)
+
+
+@implements(np.atleast_2d)
+def atleast_2d(*arys: Any) -> Any:
+    return _at_least(2, arys)
+
+
+@implements(np.atleast_3d)
+def atleast_3d(*arys: Any) -> Any:
+    return _at_least(3, arys)
+
+
+# Order of axes.
+
+
+@implements(np.transpose, np.permute_dims)
+def transpose(a: Any, axes: Any = None) -> Tensor:
+    x = strong(a)
+    if axes is None:
+        return reverse_axes(x)
+    if len(axes) != x.ndim:
+        raise ValueError("axes don't match array")
+    order = normalize_axes(tuple(axes), x.ndim)
+    return prim.transpose(x, order)
+
+
+@is_method("transpose")
+def transpose_method(x: Tensor, *axes: Any) -> Tensor:
+    if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (list, tuple))):
+        return transpose(x, axes[0])
+    return transpose(x, axes or None)
+
+
+@is_property("T")
+def transposed(x: Tensor) -> Tensor:
+    return reverse_axes(x)
+
+
+@implements(np.matrix_transpose)
+@is_property("mT")
+def matrix_transpose(x: Any, /) -> Tensor:
+    tensor = strong(x)
+    if tensor.ndim < 2:
+        raise ValueError("matrix transpose with ndim < 2 is undefined")
+    return swapaxes(tensor, -1, -2)
+
+
+@implements(np.swapaxes, method="swapaxes")
+def swapaxes(a: Any, axis1: int, axis2: int) -> Tensor:
+    x = strong(a)
+    order = list(range(x.ndim))
+    i, j = normalize_axis(axis1, x.ndim), normalize_axis(axis2, x.ndim)
+    order[i], order[j] = order[j], order[i]
+    return prim.transpose(x, order)
+
+
+@implements(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Tensor:
+    x = strong(a)
+    old, new = normalize_axes(source, x.ndim), normalize_axes(destination, x.ndim)
+    if len(old) != len(new):
+        raise ValueError(
+            "`source` and `destination` arguments must have the same number of elements"
+        )
+    order = [k for k in range(x.ndim) if k not in old]
+    for place, axis in sorted(zip(new, old, strict=True)):
+        order.insert(place, axis)
+    return prim.transpose(x, order)
+
+
+@implements(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Tensor:
+    x = strong(a)
+    old = normalize_axis(axis, x.ndim)
+    new = start + x.ndim if start < 0 else start
+    if not 0 <= new <= x.ndim:
+        raise np.exceptions.AxisError(start, x.ndim)
+    order = [k for k in range(x.ndim) if k != old]
+    order.insert(new - (old < new), old)
+    return prim.transpose(x, order)
+
+
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Tensor:
+    x = strong(m)
+    axes = normalize_axes(axis, x.ndim)
+    shape = x.type.shape
+    flipped = [k in axes for k in range(x.ndim)]
+    starts = [d - 1 if f else 0 for d, f in zip(shape, flipped, strict=True)]
+    return prim.slice_(x, starts, shape, [-1 if f else 1 for f in flipped])
+
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Tensor:
+    x = strong(m)
+    if x.ndim < 2:
+        raise ValueError("Input must be >= 2-d.")
+    return flip(x, 1)
+
+
+@implements(np.flipud)
+def flipud(m: Any) -> Tensor:
+    x = strong(m)
+    if x.ndim < 1:
+        raise ValueError("Input must be >= 1-d.")
+    return flip(x, 0)
+
+
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Tensor:
+    x = strong(m)
+    if len(axes) != 2:
+        raise ValueError("len(axes) must be 2.")
+    i, j = normalize_axes(tuple(axes), x.ndim)
+    turns = k % 4
+    if turns == 0:
+        return x
+    if turns == 2:
+        return flip(x, (i, j))
+    if turns == 1:
+        return swapaxes(flip(x, j), i, j)
+    return flip(swapaxes(x, i, j), j)
+
+
+# Broadcasting.
+
+
+@implements(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Tensor:
+    return prim.broadcast_to(strong(array), as_shape(shape))
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Tensor, ...]:
+    tensors = [strong(a) for a in args]
+    shape = prim.broadcast_shapes(*tensors)
+    return tuple(prim.broadcast_to(t, shape) for t in tensors)
+
+
+@implements(np.broadcast_shapes)
+def broadcast_shapes(*shapes: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(map(wrap, current().broadcast(*map(as_shape, shapes))))
+    except ValueError:
+        fail(
+            errors.ShapeError,
+            "shape mismatch: objects cannot be broadcast to a single shape: "
+            + " and ".join(map(str, shapes)),
+        )
+
+
+# Diagonals.
+
+
+@implements(np.diagonal, method="diagonal")
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """A read-only view, as in NumPy."""
+    x = strong(a)
+    if x.ndim < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    i, j = normalize_axis(axis1, x.ndim), normalize_axis(axis2, x.ndim)
+    if i == j:
+        raise ValueError("axis1 and axis2 cannot be the same")
+    x = prim.transpose(x, [k for k in range(x.ndim) if k not in (i, j)] + [i, j])
+    *rest, n, m = x.shape
+    rows, columns = (0, offset) if offset >= 0 else (-offset, 0)
+    n, m = n - rows, m - columns
+    length = n if n <= m else m
+    if not length > 0:
+        length = 0
+    return prim.read_only(_read_diagonal(x, rows, columns, length))
+
+
+def _read_diagonal(x: Tensor, row: int, column: int, length: Any) -> Tensor:
+    *rest, n, m = x.type.shape
+    flat = prim.reshape(x, (*rest, n * m))
+    start = row * m + column
+    if isinstance(m, int) and length != 0:
+        zeros, ones = [0] * len(rest), [1] * len(rest)
+        size = length.dim if isinstance(length, Size) else length
+        return prim.slice_(flat, [*zeros, start], [*rest, size], [*ones, m + 1])
+    index = prim.iota(as_shape(length), 0)
+    where = index * Size(m + 1) + (start if isinstance(start, int) else Size(start))
+    return prim.take(flat, cast(where, int), len(rest))
+
+
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Tensor:
+    x = strong(v)
+    if x.ndim == 2:
+        return diagonal(x, k)
+    if x.ndim != 1:
+        raise ValueError("Input must be 1- or 2-d.")
+    return diagflat(x, k)
+
+
+@implements(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Tensor:
+    x = ravel(strong(v))
+    n = x.shape[0]
+    rows, columns = (0, k) if k >= 0 else (-k, 0)
+    row = prim.iota(as_shape((n, 1)), 0)
+    column = prim.iota(as_shape((1, n)), 1)
+    square = prim.select(row == column, prim.reshape(x, (1, *x.type.shape)), cast(0, x.dtype))
+    size = n + abs(k)
+    result = prim.full(as_shape((size, size)), 0, x.dtype)
+    dim = dims.product(x.type.shape)
+    prim.slice_(result, (rows, columns), (dim, dim), (1, 1)).assign(square.value)
+    return result
+
+
+@implements(np.trace, method="trace")
+def trace(
+    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
+) -> Tensor:
+    x = diagonal(a, offset, axis1, axis2)
+    if dtype is None:
+        dtype = np.sum(np.empty(0, x.dtype)).dtype
+    result = prim.reduce("sum", cast(x, dtype), (x.ndim - 1,))
+    return put_out(out, result, "trace", "unsafe")
