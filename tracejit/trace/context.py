@@ -82,6 +82,7 @@ class Trace:
         self.scalar_values: dict[Value, Any] = {}
         self.aliases: dict[Value, Value] = {}
         self._refreshed: dict[Value, Value] = {}
+        self._lower: dict[str, int] = {}
         self.closed = False
         self.provenance: Any = None
 
