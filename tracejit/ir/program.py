@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from tracejit.ir.dims import Dim
+from tracejit.ir.graph import Guard, ScalarGuard
+from tracejit.ir.loops import Nest
+from tracejit.ir.types import TensorType
+from tracejit.source import Loc
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +30,111 @@ class Target:
     def __post_init__(self) -> None:
         if self.name not in ("cpu", "cuda"):
             raise ValueError(f"unknown target {self.name!r}: 'cpu' or 'cuda'")
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter in the frame: `[pointer, dims..., byte strides...]` from word `slot` on.
+
+    For a weak scalar the pointer is to the words behind it, which hold the value. `layout` is what
+    the code relies on: `C` (contiguous in C order), `F`, `I` (any strides, elements of the last axis
+    adjacent) or `S` (any strides); `weak` is the Python type of a Python scalar.
+    """
+
+    slot: int
+    type: TensorType
+    layout: str = "C"
+    weak: type | None = None
+    name: str = ""
+
+    @property
+    def words(self) -> int:
+        return 3 if self.weak is not None else 1 + 2 * self.type.ndim
+
+
+@dataclass(frozen=True, slots=True)
+class MemRef:
+    """Where a value lies: the pointer in frame word `slot`, plus `offset` and `strides` in bytes."""
+
+    slot: int
+    offset: Dim
+    strides: tuple[Dim, ...]
+    shape: tuple[Dim, ...]
+    dtype: np.dtype
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether elements lie one after the other in C order, provably."""
+        expected = contiguous_strides(self.shape, self.dtype.itemsize)
+        return all(
+            s == e or d == 1 for s, e, d in zip(self.strides, expected, self.shape, strict=True)
+        )
+
+
+def contiguous_strides(shape: Sequence[Dim], itemsize: int) -> tuple[Dim, ...]:
+    """Byte strides of a C-contiguous array."""
+    strides: list[Dim] = []
+    step: Dim = itemsize
+    for dim in reversed(shape):
+        strides.append(step)
+        step = step * dim
+    return tuple(reversed(strides))
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Memory that a call needs: its pointer goes into frame word `slot`.
+
+    A buffer with `result` is handed to the caller; the others lie in one arena per call, those with
+    the same `place` one after the other in time at the same address.
+    """
+
+    slot: int
+    nbytes: Dim
+    result: bool = False
+    place: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MatMul:
+    """`out = a @ b` for batches of matrices, by BLAS; batch axes of `a` and `b` may have stride 0."""
+
+    a: MemRef
+    b: MemRef
+    out: MemRef
+    loc: Loc | None = None
+
+
+Step = Nest | MatMul
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result: a new array or scalar over `ref`, or an argument itself (`param`)."""
+
+    ref: MemRef
+    param: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a target compiles: steps over a frame of 64-bit words.
+
+    The caller fills the words of the params. `symbols` says which word holds each size or stride
+    symbol; `checks` are words that must equal a dim, `guards` conditions on sizes and scalars: where
+    one fails nothing has run and another specialization is needed. `constants` are arrays whose
+    pointers the runtime puts into the frame once.
+    """
+
+    name: str
+    frame_words: int
+    params: tuple[Param, ...]
+    symbols: Mapping[str, int]
+    checks: tuple[tuple[int, Dim], ...]
+    guards: tuple[Guard, ...]
+    scalar_guards: tuple[ScalarGuard, ...]
+    constants: tuple[tuple[int, np.ndarray], ...]
+    buffers: tuple[Buffer, ...]
+    steps: tuple[Step, ...]
+    results: tuple[Result, ...]

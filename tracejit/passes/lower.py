@@ -1,0 +1,286 @@
+"""From an optimized graph to a program: where every value lies, and the steps that compute it.
+
+Frame words are given out, views become addresses, fused nodes become loop nests, matrix products
+calls of BLAS; what nobody else covers becomes a nest of its own. Temporaries whose lifetimes do not
+overlap and whose sizes are provably the same share memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tracejit.ir import dims
+from tracejit.ir.dims import Dim
+from tracejit.ir.graph import Graph, Guard, Node, ScalarGuard, Value
+from tracejit.ir.program import (
+    Buffer,
+    MatMul,
+    MemRef,
+    Param,
+    Program,
+    Result,
+    Step,
+    contiguous_strides,
+)
+from tracejit.ir.types import TensorType
+from tracejit.passes import maps
+from tracejit.passes.nests import NestBuilder
+from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, take, update
+
+STATUS_WORD = 0
+"""Frame word in which a step reports that something went wrong, 0 otherwise."""
+
+
+def lower(graph: Graph, layouts: Sequence[str], weak: Sequence[type | None]) -> Program:
+    """The program of an optimized graph whose params have these layouts and weak types."""
+    return _Lowering(graph, layouts, weak).run()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph, layouts: Sequence[str], weak: Sequence[type | None]) -> None:
+        self.graph = graph
+        self.words = STATUS_WORD + 1
+        self.memory: dict[Value, MemRef] = {}
+        self.symbols: dict[str, int] = {}
+        self.checks: list[tuple[int, Dim]] = []
+        self.constants: list[tuple[int, np.ndarray]] = []
+        self.buffers: dict[int, Buffer] = {}
+        self.steps: list[Step] = []
+        self.free: list[tuple[int, Dim]] = []
+        self.places = 0
+        self.params = tuple(
+            self._param(value, layout, kind)
+            for value, layout, kind in zip(graph.params, layouts, weak, strict=True)
+        )
+        self._bind_symbols()
+        self.last_use = self._last_uses()
+
+    def run(self) -> Program:
+        for position, node in enumerate(self.graph.nodes):
+            self._lower(node)
+            self._release(position)
+        results = tuple(self._result(v) for v in self.graph.results)
+        guards = [g for g in self.graph.guards if isinstance(g, Guard)]
+        scalar_guards = [g for g in self.graph.guards if isinstance(g, ScalarGuard)]
+        return Program(
+            name=self.graph.name,
+            frame_words=self.words,
+            params=self.params,
+            symbols=self.symbols,
+            checks=tuple(self.checks),
+            guards=tuple(guards),
+            scalar_guards=tuple(scalar_guards),
+            constants=tuple(self.constants),
+            buffers=tuple(self.buffers.values()),
+            steps=tuple(self.steps),
+            results=results,
+        )
+
+    # The frame.
+
+    def _words(self, count: int) -> int:
+        first = self.words
+        self.words += count
+        return first
+
+    def _param(self, value: Value, layout: str, weak: type | None) -> Param:
+        slot = self.words
+        param = Param(slot, value.type, layout, weak, value.hint)
+        self._words(param.words)
+        rank = value.type.ndim
+        strides: tuple[Dim, ...]
+        item = value.type.dtype.itemsize
+        if layout == "C":
+            strides = contiguous_strides(value.type.shape, item)
+        elif layout == "F":
+            strides = contiguous_strides(value.type.shape[::-1], item)[::-1]
+        else:
+            names = [f"stride{slot + 1 + rank + k}" for k in range(rank)]
+            symbolic: list[Dim] = [dims.sym(name) for name in names]
+            if layout == "I":
+                symbolic[-1] = item
+            for k, name in enumerate(names):
+                self.symbols[name] = slot + 1 + rank + k
+            strides = tuple(symbolic)
+        self.memory[value] = MemRef(slot, 0, strides, value.type.shape, value.type.dtype)
+        return param
+
+    def _bind_symbols(self) -> None:
+        """Give each size symbol the word of the first param dim that it is; check all others."""
+        pending: list[tuple[int, Dim]] = []
+        for param in self.params:
+            for k, dim in enumerate(param.type.shape):
+                word = param.slot + 1 + k
+                name = dims.symbol_name(dim)
+                if name is not None and name not in self.symbols:
+                    self.symbols[name] = word
+                else:
+                    pending.append((word, dim))
+        self.checks = pending
+
+    # Lifetimes.
+
+    def _last_uses(self) -> dict[int, list[Value]]:
+        """For each node position, the values whose memory nobody needs afterwards."""
+        root: dict[Value, Value] = {}
+        last: dict[Value, int] = {}
+        for position, node in enumerate(self.graph.nodes):
+            if node.op in maps.VIEWS:
+                root[node.output] = root.get(node.inputs[0], node.inputs[0])
+            for value in node.inputs:
+                last[root.get(value, value)] = position
+        for value in self.graph.results:
+            last[root.get(value, value)] = len(self.graph.nodes)
+        table: dict[int, list[Value]] = {}
+        for value, position in last.items():
+            table.setdefault(position, []).append(value)
+        self.result_roots = {root.get(v, v) for v in self.graph.results}
+        return table
+
+    def _release(self, position: int) -> None:
+        for value in self.last_use.get(position, ()):
+            ref = self.memory.get(value)
+            buffer = self.buffers.get(ref.slot) if ref is not None else None
+            if buffer is not None and not buffer.result:
+                self.free.append((buffer.place, buffer.nbytes))
+
+    def new_buffer(self, dtype: np.dtype, shape: tuple[Dim, ...], result: bool = False) -> MemRef:
+        """Fresh C-contiguous memory, in a released place of the same size where there is one."""
+        nbytes = dims.product(shape) * dtype.itemsize
+        place = -1
+        if not result:
+            for k, (candidate, size) in enumerate(self.free):
+                if size == nbytes:
+                    place = candidate
+                    del self.free[k]
+                    break
+            else:
+                place = self.places
+                self.places += 1
+        slot = self._words(1)
+        self.buffers[slot] = Buffer(slot, nbytes, result, place)
+        return MemRef(slot, 0, contiguous_strides(shape, dtype.itemsize), shape, dtype)
+
+    def allocate(self, value: Value) -> MemRef:
+        """Memory for a computed value; that of a result is handed to the caller."""
+        ref = self.new_buffer(
+            value.type.dtype, value.type.shape, result=value in self.result_roots
+        )
+        self.memory[value] = ref
+        return ref
+
+    # Nodes.
+
+    def _lower(self, node: Node) -> None:
+        if node.op == "fused":
+            for value in node.outputs:
+                self.allocate(value)
+            name = f"nest{len(self.steps)}"
+            self.steps.extend(NestBuilder(node, self.memory, name, self.new_buffer).build())
+            return
+        handler = _HANDLERS.get(node.op)
+        if handler is None:
+            raise NotImplementedError(f"no lowering for {node.op}")
+        handler(self, node)
+
+    def _view(self, node: Node) -> None:
+        source = self.memory[node.inputs[0]]
+        out = node.output.type
+        map = maps.view_map(node, maps.identity(out.shape))
+        if map is None:
+            if not source.contiguous:
+                source = self.contiguous(node.inputs[0], node)
+            strides = contiguous_strides(out.shape, out.dtype.itemsize)
+            self.memory[node.output] = MemRef(
+                source.slot, source.offset, strides, out.shape, out.dtype
+            )
+            return
+        offset, table = source.offset, dict.fromkeys(range(out.ndim), 0)  # type: ignore[var-annotated]
+        for (axis, start, step), stride in zip(map, source.strides, strict=True):
+            offset = offset + stride * start
+            if axis is not None:
+                table[axis] = table[axis] + stride * step
+        self.memory[node.output] = MemRef(
+            source.slot, offset, tuple(table.values()), out.shape, out.dtype
+        )
+
+    def contiguous(self, value: Value, node: Node, result: bool = False) -> MemRef:
+        """`value` copied into C order."""
+        source = self.memory[value]
+        target = self.new_buffer(source.dtype, source.shape, result)
+        self.steps.append(copy_nest(source, target, f"nest{len(self.steps)}", node.loc))
+        return target
+
+    def _const(self, node: Node) -> None:
+        array = np.ascontiguousarray(node.attrs["value"]).reshape(node.output.type.shape)
+        slot = self._words(1)
+        self.constants.append((slot, array))
+        strides = contiguous_strides(array.shape, array.dtype.itemsize)
+        self.memory[node.output] = MemRef(slot, 0, strides, array.shape, array.dtype)
+
+    def _generated(self, node: Node) -> None:
+        """A size or iota that is needed in memory."""
+        block = Graph("fused", (), (node,), node.outputs)
+        shape = node.output.type.shape
+        attrs = {"extents": shape, "reduced": (), "maps": (maps.identity(shape),)}
+        self._lower(Node("fused", (), node.outputs, attrs, (block,), loc=node.loc))
+
+    def _matmul(self, node: Node) -> None:
+        a, b = (self._blas_operand(v, node) for v in node.inputs)
+        out = self.allocate(node.output)
+        self.steps.append(MatMul(a, b, out, node.loc))
+
+    def _blas_operand(self, value: Value, node: Node) -> MemRef:
+        """A matrix that BLAS can read: one of its last two axes has unit stride, none is reversed."""
+        ref = self.memory[value]
+        item = ref.dtype.itemsize
+        rows, columns = ref.strides[-2:]
+        dense = (columns == item and dims.is_nonnegative(rows - item)) or (
+            rows == item and dims.is_nonnegative(columns - item)
+        )
+        known = all(not any(s.startswith("stride") for s in dims.free_symbols(x)) for x in (rows, columns))
+        return ref if dense and known else self.contiguous(value, node)
+
+    def _structural(self, node: Node) -> None:
+        inputs = [self.memory[v] for v in node.inputs]
+        out = self.allocate(node.output)
+        name = f"nest{len(self.steps)}"
+        build = {
+            "concatenate": concatenate,
+            "update": update,
+            "take": take,
+            "cumsum": cumulate,
+            "cumprod": cumulate,
+            "cummin": cumulate,
+            "cummax": cumulate,
+        }[node.op]
+        self.steps.extend(build(node, inputs, out, name))
+
+    # Results.
+
+    def _result(self, value: Value) -> Result:
+        ref = self.memory[value]
+        for k, param in enumerate(self.graph.params):
+            if param is value:
+                return Result(ref, k)
+        if ref.slot in self.buffers and not self.buffers[ref.slot].result:
+            raise AssertionError("a result lies in the arena")
+        return Result(ref)
+
+    def type_of(self, value: Value) -> TensorType:
+        return value.type
+
+
+_HANDLERS = {
+    **dict.fromkeys(maps.VIEWS, _Lowering._view),
+    "const": _Lowering._const,
+    "size": _Lowering._generated,
+    "iota": _Lowering._generated,
+    "matmul": _Lowering._matmul,
+    **dict.fromkeys(
+        ("concatenate", "update", "take", "cumsum", "cumprod", "cummin", "cummax"),
+        _Lowering._structural,
+    ),
+}
