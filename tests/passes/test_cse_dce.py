@@ -120,7 +120,8 @@ def fused() -> Graph:
     inner = graph(lambda o, x, y: (o.exp(x), o.log(y)), "f8[n]", "f8[n]")
     x, y = Value(tensor("f8[n]"), "x"), Value(tensor("f8[n]"), "y")
     outputs = (Value(x.type), Value(x.type))
-    return Graph("f", (x, y), (Node("fused", (x, y), outputs, blocks=(inner,)),), outputs[:1])
+    node = Node("fused", (x, y), outputs, {"maps": (0, 1)}, (inner,))
+    return Graph("f", (x, y), (node,), outputs[:1])
 
 
 def test_unread_outputs_of_fused_nodes_go_with_what_made_them() -> None:
@@ -131,7 +132,7 @@ def test_unread_outputs_of_fused_nodes_go_with_what_made_them() -> None:
         "graph f",
         "  param %0: f8[n]  # x",
         "  param %1: f8[n]  # y",
-        "  %2: f8[n] = fused(%0) {",
+        "  %2: f8[n] = fused(%0, maps=(0,)) {",
         "    param %3: f8[n]  # x",
         "    %4: f8[n] = exp(%3)",
         "    return %4",

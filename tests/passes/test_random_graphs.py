@@ -31,7 +31,7 @@ BINARY = {
     "b": ["logical_and", "logical_or", "bitwise_xor", "select"],
 }  # fmt: skip
 COMPARISONS = ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]
-NUMBERS = {
+NUMBERS: dict[str, list[Any]] = {
     "f": [0.0, -0.0, 1.0, -1.0, 2.0, 0.25, 3.0],
     "i": [0, 1, -1, 2, 8, 3],
     "b": [False, True],

@@ -13,6 +13,9 @@ from tracejit.passes.rewrite import has_effects, in_blocks
 TRANSPARENT = frozenset({"fused"})
 """Ops whose inputs are the parameters of their one block, and whose outputs are its results."""
 
+PER_OUTPUT = frozenset({"maps"})
+"""Attributes of those ops that have one entry for each output."""
+
 
 def dce(graph: Graph, target: Target) -> Graph:
     """Drop every node without effects whose outputs are all unused.
@@ -46,14 +49,15 @@ def _drop_outputs(node: Node, live: set[Value]) -> Node:
     if all(v in live for v in node.outputs):
         return node
     (block,) = node.blocks
-    pairs = [
-        (outer, inner)
-        for outer, inner in zip(node.outputs, block.results, strict=True)
-        if outer in live
-    ]
+    kept = [k for k, outer in enumerate(node.outputs) if outer in live]
+    attrs = {
+        name: tuple(attr[k] for k in kept) if name in PER_OUTPUT else attr
+        for name, attr in node.attrs.items()
+    }
     return node.with_(
-        outputs=tuple(outer for outer, _ in pairs),
-        blocks=(block.with_(results=tuple(inner for _, inner in pairs)),),
+        outputs=tuple(node.outputs[k] for k in kept),
+        attrs=attrs,
+        blocks=(block.with_(results=tuple(block.results[k] for k in kept)),),
     )
 
 
