@@ -1,0 +1,9 @@
+"""A JIT compiler for NumPy code: the formula stays, the walks through memory go."""
+
+from tracejit import errors
+from tracejit.api import Jitted, jit
+from tracejit.config import config
+from tracejit.trace.signature import TensorSpec
+
+__version__ = "0.1.0"
+__all__ = ["Jitted", "TensorSpec", "config", "errors", "jit"]

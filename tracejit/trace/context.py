@@ -307,6 +307,23 @@ class Trace:
         (array,) = run(graph.with_(nodes=producer, params=()), (), {})
         return array[()]
 
+    def derived_scalar(self, value: Value, reason: str) -> Any:
+        """The value of a 0-d `value` computed from Python scalar arguments and constants alone.
+
+        The arguments become guards. None where anything else goes in.
+        """
+        graph = self.builder.finish(self.name, (value,))
+        nodes = producers_of(graph, value, frozenset(self.scalar_values))
+        if nodes is None:
+            return None
+        used = {v for node in nodes for v in node.inputs}
+        params = tuple(v for v in graph.params if v in used)
+        if value.type.shape:
+            return None
+        args = [np.asarray(self.concretize_scalar(v, reason), v.type.dtype) for v in params]
+        (array,) = run(graph.with_(nodes=nodes, params=params), args, {})
+        return array[()]
+
     def guard_scalar(self, value: Value, relation: str, bound: Any, reason: str) -> None:
         index = self.builder.params.index(value)
         self.builder.guards.append(ScalarGuard(index, relation, bound, user_loc(), reason))
@@ -364,13 +381,21 @@ def _without_implied(guards: Sequence[Guard | ScalarGuard]) -> tuple[Guard | Sca
     return tuple(kept)
 
 
-def producers_of(graph: Graph, value: Value) -> tuple[Node, ...] | None:
-    """The nodes that compute `value` from constants, in order; None if anything traced goes in."""
+def producers_of(
+    graph: Graph, value: Value, known: frozenset[Value] = frozenset()
+) -> tuple[Node, ...] | None:
+    """The nodes that compute `value` from constants and `known` values, in order.
+
+    None if anything traced goes in.
+    """
     table = producers(graph)
     wanted: dict[Node, None] = {}
     pending = [value]
     while pending:
-        node = table.get(pending.pop())
+        wanted_value = pending.pop()
+        if wanted_value in known:
+            continue
+        node = table.get(wanted_value)
         if node is None or node.op == "size" or len(wanted) > 64:
             return None
         if any(dims.free_symbols(d) for v in node.outputs for d in v.type.shape):

@@ -98,6 +98,10 @@ class Signature:
         self.simple = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in self.parameters)
         self.owner = names[0] if names and names[0] in ("self", "cls") else None
 
+    def make_method(self) -> None:
+        """The first parameter is the instance: static by identity unless it is a container."""
+        self.owner = self.parameters[0].name if self.parameters else None
+
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
         """One value per parameter, defaults filled in. Raises TypeError as a call would."""
         if self.simple and not kwargs and len(args) == len(self.parameters):
@@ -211,7 +215,7 @@ class Signature:
 
     def _check_array(self, value: Any, path: str) -> None:
         where = f"argument `{path}` of `{self.name}`"
-        if isinstance(value, np.ma.MaskedArray):
+        if hasattr(value, "mask") and hasattr(value, "filled"):
             raise errors.ArgumentError(
                 f"{where} is a masked array, which is not supported\n"
                 "  instead: pass x.filled(...) and the mask as two arrays"

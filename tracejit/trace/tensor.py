@@ -272,6 +272,8 @@ def concrete(tensor: Tensor, wanted: str, instead: str) -> Any:
     if value in trace.scalar_values:
         return trace.concretize_scalar(value, f"{value.hint or 'a scalar'} was needed as {wanted}")
     known = constant_of(tensor)
+    if known is None:
+        known = trace.derived_scalar(value, f"it was needed as {wanted}")
     if known is not None:
         return known
     if tensor.ndim:

@@ -1,0 +1,355 @@
+"""`jit`: from a Python function to compiled code that is called in its place."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import threading
+import time
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.ir.graph import Graph, ScalarGuard
+from tracejit.ir.interpret import bind_sizes, run
+from tracejit.ir.program import Target
+from tracejit.trace import hooks
+from tracejit.trace.captures import same
+from tracejit.trace.context import tracing
+from tracejit.trace.function import Traced, trace_function, user_traceback
+from tracejit.trace.pytree import unflatten
+from tracejit.trace.signature import Arguments, Signature
+
+_MODES = ("fast_run", "fast_compile", "debug", "nan_guard")
+_TARGETS = ("cpu", "cuda")
+Runner = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+
+
+def compile_graph(graph: Graph, target: Target) -> Runner:
+    """Code that computes the results of `graph` from its params, in fresh writable arrays.
+
+    The caller has checked that the sizes fit.
+    """
+
+    def call(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        inputs = [np.asarray(a, v.type.dtype) for a, v in zip(arrays, graph.params, strict=True)]
+        return [np.array(a) for a in run(graph, inputs, bind_sizes(graph, inputs))]
+
+    return call
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """How often a function was compiled, and calls answered by what was compiled before."""
+
+    compiled: int
+    hits: int
+    disk_hits: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `explain()` says."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+
+@dataclass(eq=False)
+class Specialization:
+    """One compiled version of a function: what it was traced for, and the code."""
+
+    traced: Traced
+    runner: Runner
+    scalar_guards: tuple[ScalarGuard, ...] = field(init=False)
+    written: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        guards = self.traced.graph.guards
+        self.scalar_guards = tuple(g for g in guards if isinstance(g, ScalarGuard))
+        self.written = tuple(k for k, _ in self.traced.writebacks)
+
+    def inputs(self, leaves: Sequence[Any]) -> list[Any] | None:
+        """The parameters of the graph for this call, or None where it does not fit."""
+        for value_guard in self.traced.value_guards:
+            if not value_guard.holds():
+                return None
+        arrays = list(leaves)
+        params = self.traced.graph.params
+        for source, number in self.traced.captures:
+            try:
+                found = source.fetch()
+            except Exception:
+                return None
+            expected = params[number].type
+            if not isinstance(found, np.ndarray) or found.dtype != expected.dtype:
+                return None
+            if found.ndim != expected.ndim:
+                return None
+            arrays.append(found)
+        for guard in self.scalar_guards:
+            if not _scalar_holds(leaves[guard.param], guard):
+                return None
+        try:
+            bind_sizes(self.traced.graph, arrays)
+        except ValueError:
+            return None
+        return arrays
+
+    def run(self, arrays: Sequence[Any]) -> Any:
+        """The result of the call, writes into arguments done."""
+        traced = self.traced
+        if self.written:
+            _check_writable(traced, arrays)
+        found = self.runner(arrays)
+        for number, index in traced.writebacks:
+            np.copyto(arrays[number], found[index])
+        leaves: list[Any] = []
+        for output in traced.outputs:
+            if output.kind == "array":
+                leaves.append(found[output.index])
+            elif output.kind == "scalar":
+                leaves.append(found[output.index][()])
+            elif output.kind == "python":
+                leaves.append(found[output.index].item())
+            else:
+                leaves.append(arrays[output.index] if output.kind == "param" else output.value)
+        return unflatten(traced.out_tree, iter(leaves)) if leaves else _empty(traced)
+
+
+def _empty(traced: Traced) -> Any:
+    return unflatten(traced.out_tree, iter(()))
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": same,
+    "!=": lambda a, b: not same(a, b),
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def _scalar_holds(value: Any, guard: ScalarGuard) -> bool:
+    return _COMPARE[guard.relation](value, guard.value)
+
+
+def _check_writable(traced: Traced, arrays: Sequence[Any]) -> None:
+    """Raise before anything runs if a write into an argument could not be done."""
+    name = traced.graph.name
+    names = [v.hint or "a captured array" for v in traced.graph.params]
+    for number, _ in traced.writebacks:
+        target = arrays[number]
+        if not target.flags.writeable:
+            raise errors.MutationError(
+                f"`{name}` writes into its argument `{names[number]}`, which is read-only",
+                instead="pass a copy",
+            )
+        for other, array in enumerate(arrays):
+            if other == number or not isinstance(array, np.ndarray):
+                continue
+            if np.may_share_memory(target, array) and np.shares_memory(target, array):
+                raise errors.MutationError(
+                    f"`{name}` writes into its argument `{names[number]}`, "
+                    f"whose memory overlaps with `{names[other]}`",
+                    instead="pass a copy of one of them",
+                )
+
+
+class Jitted:
+    """A function that is traced and compiled when called, once for each kind of arguments.
+
+    `trace`, `optimize` and `source` take the arguments of a call, or `TensorSpec`s for arrays.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        static_argnames: Sequence[str] = (),
+        target: str = "cpu",
+        mode: str | None = None,
+        profile: Any = None,
+        capture: bool = True,
+        name: str | None = None,
+    ) -> None:
+        self.fn = fn
+        self.options = {
+            "static_argnames": tuple(static_argnames), "target": target, "mode": mode,
+            "profile": profile, "capture": capture, "name": name,
+        }  # fmt: skip
+        functools.update_wrapper(self, fn)
+        self.name = name or getattr(fn, "__name__", type(fn).__name__)
+        self.target = Target(target)
+        self.mode = mode
+        self.capture = capture
+        self.signature = Signature(fn, static_argnames)
+        self.profile = None
+        self._table: dict[Any, tuple[Specialization, ...]] = {}
+        self._lock = threading.RLock()
+        self._hits = 0
+        self._disk_hits = 0
+        self._seconds = 0.0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if tracing():
+            return self.__tracejit_inline__(*args, **kwargs)
+        try:
+            arguments = self.signature.flatten(args, kwargs)
+            for specialization in self._table.get(arguments.key, ()):
+                arrays = specialization.inputs(arguments.leaves)
+                if arrays is not None:
+                    self._hits += 1
+                    return specialization.run(arrays)
+            specialization, arrays = self._compile(arguments)
+            return specialization.run(arrays)
+        except Exception as error:
+            raise _trimmed(error)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.signature.make_method()
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __tracejit_inline__(self, *args: Any, **kwargs: Any) -> Any:
+        """A call from inside another trace."""
+        return hooks.call(self.fn, *args, **kwargs) if self.capture else self.fn(*args, **kwargs)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph as traced, before any pass."""
+        try:
+            return self._trace(self.signature.flatten(args, kwargs)).graph
+        except Exception as error:
+            raise _trimmed(error)
+
+    def optimize(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph after all passes."""
+        raise NotImplementedError("the passes are not connected yet")
+
+    def source(self, *args: Any, **kwargs: Any) -> str:
+        """The emitted code."""
+        raise NotImplementedError("code generation is not connected yet")
+
+    def explain(self) -> Report:
+        """What was compiled for which arguments, under which conditions."""
+        lines = [f"{self.name}: {self.cache_info()}"]
+        for versions in self._table.values():
+            for version in versions:
+                traced = version.traced
+                params = ", ".join(f"{v.hint or 'captured'}: {v.type}" for v in traced.graph.params)
+                lines.append(f"  ({params})")
+                for source, number in traced.captures:
+                    lines.append(f"    captured by reference: {source} as parameter {number}")
+                for guard in traced.graph.guards:
+                    if isinstance(guard, ScalarGuard):
+                        param = traced.graph.params[guard.param].hint
+                        text = f"{param} {guard.relation} {guard.value!r}"
+                    else:
+                        text = str(guard)
+                    lines.append(f"    guard: {text} ({guard.reason or 'sizes'}, {guard.loc})")
+                lines += [f"    guard: {g}" for g in traced.value_guards]
+                lines += [f"    note: {n}" for n in traced.notes]
+        return Report("\n".join(lines))
+
+    def cache_info(self) -> CacheInfo:
+        """Counts of compilations and of calls that needed none."""
+        compiled = sum(map(len, self._table.values()))
+        return CacheInfo(compiled, self._hits, self._disk_hits, self._seconds)
+
+    def _trace(self, arguments: Arguments) -> Traced:
+        return trace_function(self.fn, self.signature, arguments, self.name, self.capture)
+
+    def _compile(self, arguments: Arguments) -> tuple[Specialization, list[Any]]:
+        with self._lock:
+            for found in self._table.get(arguments.key, ()):
+                arrays = found.inputs(arguments.leaves)
+                if arrays is not None:
+                    return found, arrays
+            started = time.perf_counter()
+            traced = self._trace(arguments)
+            made = Specialization(traced, compile_graph(traced.graph, self.target))
+            arrays = made.inputs(arguments.leaves)
+            if arrays is None:
+                raise errors.CompileError(
+                    f"`{self.name}` does not accept the arguments it was traced for"
+                )
+            self._table[arguments.key] = (made, *self._table.get(arguments.key, ()))
+            self._seconds += time.perf_counter() - started
+            return made, arrays
+
+    def __reduce__(self) -> Any:
+        if _is_importable(self):
+            return self.__qualname__  # type: ignore[attr-defined]
+        cloudpickle = importlib.import_module("cloudpickle")
+        return _unpickle, (cloudpickle.dumps(self.fn), self.options)
+
+    def __repr__(self) -> str:
+        return f"<tracejit.jit of {self.name}>"
+
+
+def _is_importable(jitted: Jitted) -> bool:
+    module = getattr(jitted, "__module__", None)
+    try:
+        found: Any = importlib.import_module(str(module))
+        for part in jitted.__qualname__.split("."):  # type: ignore[attr-defined]
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return False
+    return found is jitted
+
+
+def _unpickle(function: bytes, options: dict[str, Any]) -> Jitted:
+    cloudpickle = importlib.import_module("cloudpickle")
+    return Jitted(cloudpickle.loads(function), **options)
+
+
+def _trimmed(error: Exception) -> Exception:
+    """`error` with a traceback of the user's frames only."""
+    if isinstance(error, errors.TracejitError):
+        error.__cause__ = None
+        error.__suppress_context__ = True
+    return error.with_traceback(user_traceback(error.__traceback__))
+
+
+def jit(
+    fn: Callable[..., Any] | None = None,
+    *,
+    static_argnames: str | Sequence[str] = (),
+    target: str = "cpu",
+    mode: str | None = None,
+    profile: Any = None,
+    capture: bool = True,
+    name: str | None = None,
+) -> Any:
+    """Compile a function of NumPy arrays.
+
+    `static_argnames` are arguments that the code is specialized on by value. `mode` is `fast_run`
+    (the default) or `fast_compile`; `capture=False` leaves the source of the function alone, so that
+    only NumPy's dispatch protocols trace it.
+    """
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    if mode is not None and mode not in _MODES:
+        raise ValueError(f"mode must be one of {', '.join(_MODES)}, not {mode!r}")
+    if target not in _TARGETS:
+        raise ValueError(f"target must be 'cpu' or 'cuda', not {target!r}")
+
+    def decorate(function: Callable[..., Any]) -> Jitted:
+        if isinstance(function, Jitted):
+            function = function.fn
+        if not callable(function):
+            raise TypeError(f"jit takes a function, not {type(function).__name__}")
+        return Jitted(function, names, target, mode, profile, capture, name)
+
+    return decorate if fn is None else decorate(fn)
+
+
