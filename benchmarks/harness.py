@@ -65,6 +65,10 @@ class Budget:
     max_rounds: int = 40
     sample: float = 1e-3
     """A round of one peer lasts at least this long."""
+    rest: float = 2e-3
+    """A pause before each round of a peer. The threads of the peer before it (OpenMP, BLAS) spin on
+    for about a millisecond, and slow down whoever comes next: a small matrix product a hundredfold.
+    """
     first_calls: int = 3
     """Most functions whose first call is timed for one figure."""
 
@@ -205,6 +209,7 @@ def _time_runs(
             continue
         try:
             own = peer.arguments(args)
+            time.sleep(budget.rest)
             measurement.first_call, got = _first_call(peer, function, own, clock)
             wrong = check_result(got, expected, workload.rtol, workload.atol)
             # once more: what the first call left behind (caches, buffers) may spoil the second
@@ -237,19 +242,22 @@ def time_rounds(contestants: Sequence[_Contestant], budget: Budget, clock: Clock
     enabled = gc.isenabled()
     gc.disable()
     try:
-        once = sum(_calibrate(contestant, budget.sample, clock) for contestant in contestants)
+        once = sum(_calibrate(contestant, budget, clock) for contestant in contestants)
         rounds = int(budget.seconds / max(once, 1e-9))
         for number in range(min(max(rounds, budget.min_rounds), budget.max_rounds)):
             shift = number % max(len(contestants), 1)
             for contestant in [*contestants[shift:], *contestants[:shift]]:
+                time.sleep(budget.rest)
                 contestant.times.append(_sample(contestant, clock))
     finally:
         if enabled:
             gc.enable()
 
 
-def _calibrate(contestant: _Contestant, sample: float, clock: Clock) -> float:
+def _calibrate(contestant: _Contestant, budget: Budget, clock: Clock) -> float:
     """Find how many calls last a sample; returns the time of one sample."""
+    sample = budget.sample
+    time.sleep(budget.rest)
     while True:
         spent = _sample(contestant, clock)
         if spent >= sample or contestant.calls >= 1 << 20:

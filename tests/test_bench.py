@@ -72,7 +72,9 @@ def workload(**changes):
 
 
 def run(subject, *others, full=False, **changes):
-    budget = harness.Budget(seconds=1.0, min_rounds=3, max_rounds=9, sample=0.01, first_calls=3)
+    budget = harness.Budget(
+        seconds=1.0, min_rounds=3, max_rounds=9, sample=0.01, rest=0, first_calls=3
+    )
     arguments = {"full": full, "budget": budget, "subject": subject, "clock": subject.clock}
     return list(harness.run([workload(**changes)], others, **arguments))
 
@@ -120,7 +122,7 @@ def test_rounds_alternate():
         return harness._Contestant(None, work, (), measurement)
 
     clock = Clock()
-    budget = harness.Budget(seconds=0.0, min_rounds=3, max_rounds=3)
+    budget = harness.Budget(seconds=0.0, min_rounds=3, max_rounds=3, rest=0)
     harness.time_rounds([contestant(n) for n in "abc"], budget, clock)
     assert "".join(order) == "abc" + "abc" + "bca" + "cab"  # the first three calibrate
 
