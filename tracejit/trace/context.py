@@ -204,7 +204,11 @@ class Trace:
             if name is not None and name not in dims.free_symbols(other):
                 self.renamed[name] = other
                 return True
-        return False
+        solved = _solve(left - right)
+        if solved is None:
+            return False
+        self.renamed[solved[0]] = solved[1]
+        return True
 
     def same(self, left: Dim, right: Dim, reason: str = "") -> bool:
         """Whether two sizes are equal; open symbols of a spec are made equal."""
@@ -379,6 +383,21 @@ def _without_implied(guards: Sequence[Guard | ScalarGuard]) -> tuple[Guard | Sca
             if found is not None:
                 del strongest[found[0]]
     return tuple(kept)
+
+
+def _solve(difference: Dim) -> tuple[str, Dim] | None:
+    """A symbol, and what it is where `difference` is 0: `m` and `n + 1` for `n - m + 1`."""
+    found = None
+    for monomial, coefficient in difference.terms if isinstance(difference, dims.Expr) else ():
+        if len(monomial) == 1 and isinstance(monomial[0], dims.Sym) and coefficient in (1, -1):
+            name = monomial[0].name
+            rest = (difference - coefficient * dims.sym(name)) * -coefficient
+            if name in dims.free_symbols(rest):
+                continue
+            if dims.is_nonnegative(rest):
+                return name, rest
+            found = found or (name, rest)
+    return found
 
 
 def producers_of(
