@@ -107,7 +107,7 @@ def _rewrite(code: types.CodeType) -> types.CodeType:
     extra = set(made.co_freevars) - set(code.co_freevars) - {HOOKS}
     if extra:
         raise _NoSource(f"its source has changed: {', '.join(sorted(extra))}")
-    made = made.replace(co_qualname=code.co_qualname, co_firstlineno=code.co_firstlineno)
+    made = made.replace(co_qualname=code.co_qualname)
     _remember(made)
     return made
 

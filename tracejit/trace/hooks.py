@@ -25,7 +25,7 @@ from tracejit.trace.context import current, fail, tracing, user_frame
 from tracejit.trace.pybuiltins import BUILTINS
 from tracejit.trace.registry import CREATORS, FUNCTIONS
 from tracejit.trace.size import Size
-from tracejit.trace.tensor import Tensor, describe
+from tracejit.trace.tensor import OUTSIDE, Tensor, describe
 
 _STDLIB = os.path.join(sysconfig.get_paths()["stdlib"], "")
 _SITE = tuple(os.path.join(p, "") for p in {sysconfig.get_paths()[k] for k in ("purelib", "platlib")})
@@ -196,7 +196,8 @@ def call(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     elif kind is types.MethodType:
         if isinstance(fn.__func__, types.FunctionType):
             return inline(fn.__func__, fn.__self__, *args, **kwargs)
-        return call(fn.__func__, fn.__self__, *args, **kwargs)
+        if not isinstance(fn.__self__, np.random.RandomState):
+            return call(fn.__func__, fn.__self__, *args, **kwargs)
     elif kind is functools.partial:
         return call(fn.func, *fn.args, *args, **{**fn.keywords, **kwargs})
     elif kind is functools._lru_cache_wrapper:
@@ -345,7 +346,7 @@ def _refuse_outside(fn: Any, args: Any, kwargs: Any) -> None:
         what = f"{name} is not supported inside a jitted function"
     else:
         return
-    fail(errors.UnsupportedError, what, "compute it outside and pass the result as an argument")
+    fail(errors.UnsupportedError, what, OUTSIDE)
 
 
 def _read_containers(args: Any) -> None:

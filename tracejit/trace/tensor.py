@@ -152,7 +152,11 @@ class Tensor(Operators):
         if name.startswith("__"):
             raise AttributeError(name)
         if hasattr(np.ndarray, name):
-            fail(errors.UnsupportedError, f"method `{name}` of a traced array is not supported")
+            fail(
+                errors.UnsupportedError,
+                f"method `{name}` of a traced array is not supported: {describe(self)}",
+                OUTSIDE,
+            )
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -160,14 +164,22 @@ class Tensor(Operators):
         function = FUNCTIONS.get(key)
         if function is None:
             what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            fail(errors.UnsupportedError, f"np.{what} is not supported inside a jitted function")
+            fail(
+                errors.UnsupportedError,
+                f"np.{what} is not supported inside a jitted function",
+                OUTSIDE,
+            )
         return function(*inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         implementation = FUNCTIONS.get(function)
         if implementation is None:
             name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
-            fail(errors.UnsupportedError, f"{name} is not supported inside a jitted function")
+            fail(
+                errors.UnsupportedError,
+                f"{name} is not supported inside a jitted function",
+                OUTSIDE,
+            )
         return implementation(*args, **kwargs)
 
     # Items.
@@ -229,6 +241,7 @@ class Tensor(Operators):
         fail(errors.ConcretizationError, f"a traced value {self._text()} would be formatted")
 
 
+OUTSIDE = "compute it outside and pass the result as an argument"
 _BOOL_HINT = (
     "np.where(cond, a, b) for elementwise choice, tracejit.ifelse for a branch, "
     "or list the argument in static_argnames"

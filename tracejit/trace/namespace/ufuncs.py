@@ -125,8 +125,7 @@ def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
     return function
 
 
-for _name in dir(np):
-    _ufunc = getattr(np, _name)
+for _ufunc in list(vars(np).values()):
     if isinstance(_ufunc, np.ufunc) and _ufunc not in FUNCTIONS and _ufunc not in _NOT_HERE:
         if _ufunc in BY_NUMPY or _ufunc in _PAIRS:
             implements(_ufunc)(_implementation(_ufunc))
