@@ -271,11 +271,12 @@ def test_inner_vdot_outer() -> None:
 
 
 def test_generalized_ufuncs() -> None:
+    vecdot: Any = np.vecdot
     for dtype in ("f8", "c16", "i4"):
         v, w, m = values((4, 3), dtype), values((3,), dtype), values((4, 2, 3), dtype)
         check(np.vecdot, v, w, ulp=ULP)
         check(np.vecdot, w, w, ulp=ULP)
-        check(lambda x, y: np.vecdot(x, y, axis=0), v, values((4, 1), dtype), ulp=ULP)
+        check(lambda x, y: vecdot(x, y, axis=0), v, values((4, 1), dtype), ulp=ULP)
         check(np.matvec, m, w, ulp=ULP)
         check(np.matvec, m, v, ulp=ULP)
         check(np.vecmat, values((2,), dtype), m, ulp=ULP)
@@ -327,10 +328,12 @@ def test_trace() -> None:
 @pytest.mark.parametrize("dtype", ["i4", "f2", "f4", "f8", "c8", "c16"])
 def test_norms(dtype: str) -> None:
     x = values((3, 4), dtype)
+    order: Any
+    norm: Any = np.linalg.norm
     check(np.linalg.norm, x, ulp=64)
     check(np.linalg.norm, x[0], ulp=64)
     check(np.linalg.norm, values((), dtype), ulp=64)
-    check(lambda x: np.linalg.norm(x, keepdims=True), x, ulp=64)
+    check(lambda x: norm(x, keepdims=True), x, ulp=64)
     for order in (None, 0, 1, 2, 3, 2.5, -1, -2, np.inf, -np.inf):
         check(lambda x, o=order: np.linalg.norm(x, o, axis=1), x, ulp=64)
         check(lambda x, o=order: np.linalg.norm(x, o, axis=0, keepdims=True), x, ulp=64)
@@ -341,7 +344,7 @@ def test_norms(dtype: str) -> None:
         y = values((2, 3, 4), dtype)
         for axes in ((0, 1), (2, 0), (-1, -2)):
             check(lambda x, o=order, a=axes: np.linalg.norm(x, o, a), y, ulp=64)
-            check(lambda x, o=order, a=axes: np.linalg.norm(x, o, a, True), y, ulp=64)
+            check(lambda x, o=order, a=axes: norm(x, o, a, True), y, ulp=64)
         if order is not None:
             check(lambda x, o=order: np.linalg.matrix_norm(x, ord=o), y, ulp=64)
 
