@@ -9,12 +9,12 @@ import time
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from tracejit import errors
-from tracejit.ir.graph import Graph, ScalarGuard
+from tracejit.ir.graph import Graph, ScalarGuard, producers
 from tracejit.ir.interpret import bind_sizes, run
 from tracejit.ir.program import Target
 from tracejit.trace import hooks
@@ -123,11 +123,7 @@ class Specialization:
                 leaves.append(found[output.index].item())
             else:
                 leaves.append(arrays[output.index] if output.kind == "param" else output.value)
-        return unflatten(traced.out_tree, iter(leaves)) if leaves else _empty(traced)
-
-
-def _empty(traced: Traced) -> Any:
-    return unflatten(traced.out_tree, iter(()))
+        return unflatten(traced.out_tree, iter(leaves))
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -146,24 +142,27 @@ def _scalar_holds(value: Any, guard: ScalarGuard) -> bool:
 
 def _check_writable(traced: Traced, arrays: Sequence[Any]) -> None:
     """Raise before anything runs if a write into an argument could not be done."""
-    name = traced.graph.name
-    names = [v.hint or "a captured array" for v in traced.graph.params]
-    for number, _ in traced.writebacks:
+    for number, index in traced.writebacks:
         target = arrays[number]
         if not target.flags.writeable:
-            raise errors.MutationError(
-                f"`{name}` writes into its argument `{names[number]}`, which is read-only",
-                instead="pass a copy",
-            )
+            _refuse_write(traced, number, index, "which is read-only", "pass a copy")
         for other, array in enumerate(arrays):
             if other == number or not isinstance(array, np.ndarray):
                 continue
             if np.may_share_memory(target, array) and np.shares_memory(target, array):
-                raise errors.MutationError(
-                    f"`{name}` writes into its argument `{names[number]}`, "
-                    f"whose memory overlaps with `{names[other]}`",
-                    instead="pass a copy of one of them",
-                )
+                name = traced.graph.params[other].hint or "a captured array"
+                what = f"whose memory overlaps with `{name}`"
+                _refuse_write(traced, number, index, what, "pass a copy of one of them")
+
+
+def _refuse_write(traced: Traced, number: int, index: int, why: str, instead: str) -> NoReturn:
+    graph = traced.graph
+    node = producers(graph).get(graph.results[index])
+    raise errors.MutationError(
+        f"`{graph.name}` writes into its argument `{graph.params[number].hint}`, {why}",
+        loc=node.loc if node is not None else None,
+        instead=instead,
+    )
 
 
 class Jitted:
@@ -188,7 +187,7 @@ class Jitted:
             "profile": profile, "capture": capture, "name": name,
         }  # fmt: skip
         functools.update_wrapper(self, fn)
-        self.name = name or getattr(fn, "__name__", type(fn).__name__)
+        self.name: str = name or getattr(fn, "__name__", type(fn).__name__)
         self.target = Target(target)
         self.mode = mode
         self.capture = capture
@@ -213,7 +212,7 @@ class Jitted:
             specialization, arrays = self._compile(arguments)
             return specialization.run(arrays)
         except Exception as error:
-            raise _trimmed(error)
+            raise _trimmed(error)  # noqa: B904
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.signature.make_method()
@@ -230,7 +229,7 @@ class Jitted:
         try:
             return self._trace(self.signature.flatten(args, kwargs)).graph
         except Exception as error:
-            raise _trimmed(error)
+            raise _trimmed(error)  # noqa: B904
 
     def optimize(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph after all passes."""
@@ -334,8 +333,8 @@ def jit(
     """Compile a function of NumPy arrays.
 
     `static_argnames` are arguments that the code is specialized on by value. `mode` is `fast_run`
-    (the default) or `fast_compile`; `capture=False` leaves the source of the function alone, so that
-    only NumPy's dispatch protocols trace it.
+    (the default) or `fast_compile`; `capture=False` leaves the source of the function alone, so
+    that only NumPy's dispatch protocols trace it.
     """
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if mode is not None and mode not in _MODES:
@@ -351,5 +350,3 @@ def jit(
         return Jitted(function, names, target, mode, profile, capture, name)
 
     return decorate if fn is None else decorate(fn)
-
-

@@ -1,4 +1,4 @@
-"""Rewriting the source of a function, so that what Python does with traced values goes through hooks.
+"""Rewriting the source of a function: what Python does with traced values goes through hooks.
 
 `captured(fn)` is a function with the code of `fn` in which calls, subscripts, attribute loads and
 stores, augmented assignments and operands go through the functions of `trace/hooks.py`. It has the
@@ -98,7 +98,9 @@ def _rewrite(code: types.CodeType) -> types.CodeType:
     _check_same(code, node)
     _strip(node)
     rewriter = _Rewriter(_class_name(code))
-    node.body = rewriter.body(node.body) if isinstance(node, ast.FunctionDef) else rewriter.visit(node.body)
+    node.body = (
+        rewriter.body(node.body) if isinstance(node, ast.FunctionDef) else rewriter.visit(node.body)
+    )
     module = _factory(node, (*code.co_freevars, HOOKS))
     ast.fix_missing_locations(module)
     flags = code.co_flags & _FUTURE_FLAGS
@@ -127,7 +129,11 @@ def _factory(node: ast.FunctionDef | ast.Lambda, free: Sequence[str]) -> ast.Mod
     """A function around `node` whose parameters are the names that are free in it."""
     inner: ast.stmt = node if isinstance(node, ast.FunctionDef) else ast.Expr(node)
     arguments = ast.arguments(
-        posonlyargs=[], args=[ast.arg(name) for name in free], kwonlyargs=[], kw_defaults=[], defaults=[]
+        posonlyargs=[],
+        args=[ast.arg(name) for name in free],
+        kwonlyargs=[],
+        kw_defaults=[],
+        defaults=[],
     )
     factory = ast.FunctionDef(_FACTORY, arguments, [inner], [], lineno=1, col_offset=0)
     return ast.Module([factory], [])
@@ -297,7 +303,10 @@ class _Rewriter(ast.NodeTransformer):
         """A subscript as a value: slices become slice objects."""
         if isinstance(node, ast.Slice):
             none = lambda: ast.copy_location(ast.Constant(None), node)
-            parts = [self.visit(p) if p is not None else none() for p in (node.lower, node.upper, node.step)]
+            parts = [
+                self.visit(p) if p is not None else none()
+                for p in (node.lower, node.upper, node.step)
+            ]
             return self.hook("slice", *parts, at=node)
         if isinstance(node, ast.Tuple):
             items = [self.index(e) for e in node.elts]
@@ -392,7 +401,8 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(target, (ast.Subscript, ast.Attribute)):
             yield self.store(target, value)
         elif isinstance(target, (ast.Tuple, ast.List)) and not _plain(target):
-            names, rest = [], []
+            names: list[ast.expr] = []
+            rest: list[tuple[ast.expr, ast.Name]] = []
             for item in target.elts:
                 store, load = self.temporary(item)
                 if isinstance(item, ast.Starred):

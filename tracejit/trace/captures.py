@@ -2,8 +2,8 @@
 
 An array found outside the traced function (a global, a closure cell, an attribute, an item) is an
 input by reference: its `CaptureSource` is fetched again at each call. Everything else that was read
-outside (numbers, strings, functions, objects) is a `ValueGuard`: when it has changed, the function is
-traced again.
+outside (numbers, strings, functions, objects) is a `ValueGuard`: when it has changed, the function
+is traced again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from tracejit.trace.size import Size
 from tracejit.trace.tensor import Tensor
 
 _MISSING = object()
-_LIBRARIES = frozenset({"numpy", "scipy", "tracejit", "numba", "builtins", *sys.stdlib_module_names})
+_LIBRARIES = frozenset(
+    {"numpy", "scipy", "tracejit", "numba", "builtins", *sys.stdlib_module_names}
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaptureSource:
     """A place that is read again at each call.
 
-    `global`, `item`: `container[key]` (a dict of globals or of an object's attributes, a list, ...);
+    `global`, `item`: `container[key]` (a dict of globals or of attributes, a list, a tuple);
     `cell`: the closure cell `container`; `attribute`: `getattr(container, key)`; `object`: `key`
     itself, found where no place could be told.
     """
@@ -60,8 +62,11 @@ class CaptureSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueGuard:
-    """What `source` gives must be `value` still: the same object (`is`), an equal one of the same type
-    (`equal`), of type `value` (`type`), or a container with these keys (`keys`) or length (`len`)."""
+    """What `source` gives must be `value` still.
+
+    `relation` says in which sense: the same object (`is`), an equal one of the same type (`equal`),
+    one of this type (`type`), a container with these keys (`keys`) or of this length (`len`).
+    """
 
     source: CaptureSource
     relation: str
@@ -100,11 +105,11 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, np.generic):
         return a.dtype == b.dtype and a.tobytes() == b.tobytes()
-    return bool(a == b) if isinstance(a, _VALUES) else False
+    return bool(a == b) if isinstance(a, (set, *_VALUES)) else False
 
 
 _VALUES = (
-    int, str, bytes, np.dtype, frozenset, set, range, slice, types.MethodType,
+    int, str, bytes, np.dtype, frozenset, range, slice, types.MethodType,
     types.BuiltinMethodType,
 )  # fmt: skip
 
@@ -113,7 +118,7 @@ def is_value(x: Any) -> bool:
     """Whether `x` is guarded by what it is worth rather than by its identity."""
     if isinstance(x, tuple) and type(x) is tuple:
         return all(map(is_value, x))
-    return x is None or isinstance(x, (float, complex, np.generic, *_VALUES)) and type(x) is not set
+    return x is None or isinstance(x, (float, complex, np.generic, *_VALUES))
 
 
 class Provenance:
@@ -149,14 +154,13 @@ class Provenance:
 
     def learn(self, value: Any, source: CaptureSource) -> None:
         """`value` comes from outside, by way of `source`."""
-        if self.known.setdefault(id(value), (value, source))[1] is source:
-            if isinstance(value, tuple):
-                for k, item in enumerate(value):
-                    place = CaptureSource("item", value, k)
-                    if isinstance(item, np.ndarray):
-                        self.known.setdefault(id(item), (item, place))
-                    elif not is_value(item):
-                        self.learn(item, place)
+        first = self.known.setdefault(id(value), (value, source))[1] is source
+        for k, item in enumerate(value if first and isinstance(value, tuple) else ()):
+            place = CaptureSource("item", value, k)
+            if isinstance(item, np.ndarray):
+                self.known.setdefault(id(item), (item, place))
+            elif not is_value(item):
+                self.learn(item, place)
 
     def _guard(self, source: CaptureSource, relation: str, value: Any) -> None:
         place = (id(source.container), source.key)
@@ -292,7 +296,7 @@ _LOAD_NAME = opcode.opmap["LOAD_NAME"]
 
 
 def names_of(code: types.CodeType) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The globals that `code` and the functions inside it read; the names not local that they write."""
+    """The globals that `code` (inner functions too) reads, the names not local that it writes."""
     found = _names.get(code)
     if found is None:
         read: dict[str, None] = {}

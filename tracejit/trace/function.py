@@ -71,7 +71,9 @@ def trace_function(
     """Run `fn` once on tensors. Raises what `fn` raises, and TraceErrors at the user's line."""
     trace = Trace(name)
     trace.provenance = provenance = Provenance()
-    names = _Names({s for leaf in arguments.leaves if isinstance(leaf, TensorSpec) for s in leaf.shape})
+    names = _Names(
+        {s for leaf in arguments.leaves if isinstance(leaf, TensorSpec) for s in leaf.shape}
+    )
     with activate(trace):
         paths = signature.paths(arguments.trees)
         tensors = [
@@ -204,6 +206,7 @@ def _outputs(
             assert dim is not None
             outputs.append(Output("python", add(trace.builder.size(dim), dim), int))
         elif not isinstance(leaf, Tensor):
+            _check_constant(leaf)
             outputs.append(Output("constant", value=leaf))
         elif not leaf.path and leaf.cell.origin != "temporary":
             number = arguments.get(id(leaf.cell))
@@ -219,6 +222,19 @@ def _outputs(
                 provenance.note("a result that NumPy gives as a view of an argument is a copy")
             outputs.append(Output("array", add(leaf.value, (id(leaf.cell), leaf.path))))
     return outputs, tree, results
+
+
+def _check_constant(leaf: Any) -> None:
+    """Traced values inside an object that nothing takes apart would escape."""
+    held = vars(leaf) if hasattr(leaf, "__dict__") and not isinstance(leaf, type) else {}
+    items = list(leaf) if isinstance(leaf, (set, tuple, list)) else []
+    items += list(leaf.values()) if isinstance(leaf, dict) else []
+    if isinstance(leaf, types.GeneratorType) or prim.any_traced(items) or prim.any_traced(held):
+        fail(
+            errors.UnsupportedError,
+            f"the result has a {type(leaf).__name__} with traced values in it",
+            "return arrays, numbers, or tuples, lists, dicts, namedtuples and dataclasses of them",
+        )
 
 
 # Tracebacks.

@@ -1,7 +1,7 @@
 """What rewritten code calls: each hook does what Python does, unless something traced is involved.
 
-Concrete arrays that come from outside the trace count as traced where their values are read: they are
-lifted to tensors, so that what they hold at a later call is seen.
+Concrete arrays that come from outside the trace count as traced where their values are read: they
+are lifted to tensors, so that what they hold at a later call is seen.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from tracejit.trace.size import Size
 from tracejit.trace.tensor import OUTSIDE, Tensor, describe
 
 _STDLIB = os.path.join(sysconfig.get_paths()["stdlib"], "")
-_SITE = tuple(os.path.join(p, "") for p in {sysconfig.get_paths()[k] for k in ("purelib", "platlib")})
+_SITE = tuple(
+    os.path.join(p, "") for p in {sysconfig.get_paths()[k] for k in ("purelib", "platlib")}
+)
 _SKIPPED = tuple(os.path.join(p, name, "") for p in _SITE for name in ("scipy", "numpy", "numba"))
 _INPLACE: dict[str, Callable[[Any, Any], Any]] = {
     "+=": operator.iadd, "-=": operator.isub, "*=": operator.imul, "/=": operator.itruediv,
@@ -164,9 +166,8 @@ def augment_item(symbol: str, x: Any, index: Any, other: Any) -> None:
         x = prim.lift(x)
     old = item(x, index)
     new = augment(symbol, old, other)
-    if new is not old or not isinstance(old, Tensor):
-        set_item(new, x, index)
-    elif not isinstance(x, Tensor) or old.cell is not x.cell:
+    written = isinstance(x, Tensor) and isinstance(old, Tensor) and old.cell is x.cell
+    if new is not old or not written:
         set_item(new, x, index)
 
 
@@ -200,9 +201,8 @@ def call(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
             return call(fn.__func__, fn.__self__, *args, **kwargs)
     elif kind is functools.partial:
         return call(fn.func, *fn.args, *args, **{**fn.keywords, **kwargs})
-    elif kind is functools._lru_cache_wrapper:
-        if prim.any_traced((args, kwargs)):
-            return call(fn.__wrapped__, *args, **kwargs)
+    elif kind is functools._lru_cache_wrapper and prim.any_traced((args, kwargs)):
+        return call(fn.__wrapped__, *args, **kwargs)
     inner = getattr(kind, "__tracejit_inline__", None)
     if inner is not None:
         return inner(fn, *args, **kwargs)
@@ -213,6 +213,8 @@ def call(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         implementation = FUNCTIONS.get(fn)
     except TypeError:
         special = implementation = None
+    if fn is getattr or fn is setattr:
+        return _by_name(fn, *args)
     if special is not None:
         _read_containers(args)
         return special(*args, **kwargs)
@@ -222,6 +224,18 @@ def call(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     if type(own) is types.FunctionType and _is_user_code(own.__code__):
         return inline(own, fn, *args, **kwargs)
     return _call_other(fn, args, kwargs)
+
+
+def _by_name(fn: Any, obj: Any, name: str, *rest: Any) -> Any:
+    """`getattr` and `setattr`."""
+    if fn is setattr:
+        return set_attr(rest[0], obj, name)
+    try:
+        return attr(obj, name)
+    except AttributeError:
+        if not rest:
+            raise
+        return rest[0]
 
 
 def inline(fn: types.FunctionType, /, *args: Any, **kwargs: Any) -> Any:
@@ -266,10 +280,11 @@ def _construct(cls: type, args: Any, kwargs: Any) -> Any:
         return _call_numpy(cls, FUNCTIONS[cls], args, kwargs)
     if issubclass(cls, np.generic) and len(args) == 1 and _any_array(args):
         return prim.scalar(prim.cast(args[0], cls))
-    init = cls.__init__
-    plain = type(cls).__call__ is type.__call__ and cls.__new__ is object.__new__
+    maker: Any = cls
+    init = maker.__init__
+    plain = type(maker).__call__ is type.__call__ and maker.__new__ is object.__new__
     if plain and type(init) is types.FunctionType and _is_user_code(init.__code__):
-        made = cls.__new__(cls)
+        made = maker.__new__(maker)
         inline(init, made, *args, **kwargs)
         return made
     return _call_other(cls, args, kwargs)
@@ -289,7 +304,7 @@ def _call_other(fn: Any, args: Any, kwargs: Any) -> Any:
         elif isinstance(owner, (np.random.Generator, np.random.RandomState)):
             fail(
                 errors.UnsupportedError,
-                f"random numbers (`{fn.__name__}`) would be drawn once, while the function is traced",
+                f"random numbers (`{fn.__name__}`) would be drawn once, at the first call only",
                 "draw them outside and pass them as an argument",
             )
         elif type(owner) in (list, dict, set):
@@ -312,11 +327,24 @@ _CALLING_BACK = (
 
 def _callback(x: Any) -> Any:
     """A function that C code will call, so that the call goes through the hook."""
-    return functools.partial(call, x) if isinstance(x, (types.FunctionType, types.MethodType)) else x
+    return (
+        functools.partial(call, x) if isinstance(x, (types.FunctionType, types.MethodType)) else x
+    )
 
 
 _CHANGING = frozenset(
-    {"append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "popitem", "add"}
+    {
+        "append",
+        "extend",
+        "insert",
+        "remove",
+        "pop",
+        "clear",
+        "update",
+        "setdefault",
+        "popitem",
+        "add",
+    }
     | {"sort", "reverse", "discard"}
 )
 
@@ -375,7 +403,11 @@ class _Hooks:
     __slots__ = ()
     value, iterate = staticmethod(value), staticmethod(iterate)
     attr, set_attr = staticmethod(attr), staticmethod(set_attr)
-    item, set_item, delete_item = staticmethod(item), staticmethod(set_item), staticmethod(delete_item)
+    item, set_item, delete_item = (
+        staticmethod(item),
+        staticmethod(set_item),
+        staticmethod(delete_item),
+    )
     augment, augment_item = staticmethod(augment), staticmethod(augment_item)
     augment_attr, call = staticmethod(augment_attr), staticmethod(call)
     slice = slice

@@ -46,9 +46,8 @@ Leaf = Callable[[Any, str], "TreeDef | None"]
 def flatten(value: Any, path: str, leaves: list[Any], classify: Leaf) -> TreeDef:
     """Append the leaves of `value` to `leaves` and return its structure.
 
-    `classify(value, path)` gives `LEAF`, a static's TreeDef, or None for what may be a container; it
-    is asked again, with a container's answer forced, only where `value` is none. `path` names the
-    place for messages: `params['w'][0]`.
+    `classify(value, path)` gives `LEAF`, a static's TreeDef, or None for a namedtuple or dataclass.
+    `path` names the place for messages: `params['w'][0]`.
     """
     kind = type(value)
     if kind in (tuple, list):
@@ -86,7 +85,7 @@ def is_container(value: Any) -> bool:
 def unflatten(
     tree: TreeDef, leaves: Iterator[Any], made: list[tuple[Any, Any]] | None = None
 ) -> Any:
-    """The value with structure `tree`; `made` collects each changeable container and its contents."""
+    """The value with structure `tree`; `made` collects changeable containers and their contents."""
     kind = tree.kind
     if kind == "leaf":
         return next(leaves)

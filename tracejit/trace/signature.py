@@ -1,4 +1,4 @@
-"""From the arguments of a call to flat leaves, and the key that says which compiled code fits them."""
+"""From the arguments of a call to flat leaves, and the key under which compiled code is found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container, unflatte
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An array by its type: `shape` entries are ints, or names of sizes left open (equal: same size)."""
+    """An array by its type: dims are ints, or names of sizes left open (equal names, equal sizes)."""
 
     shape: tuple[int | str, ...]
     dtype: Any = np.float64
@@ -95,7 +95,9 @@ class Signature:
                     + (", ".join(names) or "none")
                 )
         self.statics = frozenset(static_names)
-        self.simple = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in self.parameters)
+        self.simple = all(
+            p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in self.parameters
+        )
         self.owner = names[0] if names and names[0] in ("self", "cls") else None
 
     def make_method(self) -> None:
@@ -286,9 +288,10 @@ def static_key(value: Any) -> Any:
         return kind, tuple(map(static_key, value))
     if kind is slice:
         return kind, static_key((value.start, value.stop, value.step))
-    if kind is types.FunctionType and not value.__closure__:
-        if not value.__defaults__ and not value.__kwdefaults__:
-            return kind, value.__code__, value.__code__.co_filename, id(value.__globals__)
+    if kind is types.FunctionType:
+        own = value.__closure__ or value.__defaults__ or value.__kwdefaults__
+        code = value.__code__
+        return (kind, value) if own else (kind, code, code.co_filename, id(value.__globals__))
     return kind, value
 
 
