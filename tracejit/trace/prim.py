@@ -18,7 +18,9 @@ from tracejit.ir.dims import Dim, Shape
 from tracejit.ir.graph import Value
 from tracejit.ir.opdef import OPS, OpDef, resolve_loop
 from tracejit.ir.types import SHORT_NAMES, TensorType
+from tracejit.trace import layout
 from tracejit.trace.context import current, fail
+from tracejit.trace.layout import Strides, contiguous, reshaped, sliced
 from tracejit.trace.size import Size, as_dim, to_dim
 from tracejit.trace.tensor import Tensor, ViewStep, describe, fresh_array, from_value
 
@@ -291,7 +293,23 @@ def reshape(x: Tensor, shape: Any) -> Tensor:
     def write(base: Value, value: Value) -> Value:
         return _canonical_apply("reshape", [value], {"shape": current().shape(base.type.shape)})
 
-    return x.view(ViewStep(read, write))
+    def lie(shape: Shape, strides: Strides) -> tuple[Shape, Strides]:
+        found = reshaped(shape, strides, target, current().hint)
+        return target, contiguous(target) if found is None else found
+
+    return x.view(ViewStep(read, write, lie))
+
+
+def reshape_is_view(x: Tensor, shape: Shape) -> bool:
+    """Whether NumPy's `x.reshape(shape)` is a view, by what is known of the strides of `x`."""
+    known = None if x.scalar else x.strides_known
+    return known is None or reshaped(*known, shape, current().hint) is not None
+
+
+def is_contiguous(x: Tensor) -> bool:
+    """Whether the elements of `x` lie in C order without gaps, as far as the trace can tell."""
+    known = None if x.scalar else x.strides_known
+    return known is None or layout.is_contiguous(*known)
 
 
 def _require_divides(x: Tensor, total: Dim, rest: Dim, new: Sequence[Dim]) -> None:
@@ -321,6 +339,10 @@ def transpose(x: Tensor, perm: Sequence[int]) -> Tensor:
         ViewStep(
             lambda value: _canonical_apply("transpose", [value], {"perm": order}),
             lambda base, value: _canonical_apply("transpose", [value], {"perm": back}),
+            lambda shape, strides: (
+                tuple(shape[p] for p in order),
+                tuple(strides[p] for p in order),
+            ),
         )
     )
 
@@ -343,8 +365,17 @@ def broadcast_to(x: Tensor, shape: Any) -> Tensor:
         fail(errors.ShapeError, f"cannot broadcast {describe(x)} to ({wanted})")
     target = trace.shape(target)
     return x.view(
-        ViewStep(lambda value: _canonical_apply("broadcast_to", [value], {"shape": target}), None)
+        ViewStep(
+            lambda value: _canonical_apply("broadcast_to", [value], {"shape": target}),
+            None,
+            lambda shape, strides: (target, _broadcast_strides(shape, strides, target)),
+        )
     )
+
+
+def _broadcast_strides(shape: Shape, strides: Strides, target: Shape) -> Strides:
+    kept = [s if d == t else 0 for d, s, t in zip(shape, strides, target[-len(shape) :], strict=True)]
+    return (0,) * (len(target) - len(shape)) + tuple(kept)
 
 
 def slice_(
@@ -358,13 +389,14 @@ def slice_(
         ViewStep(
             lambda value: _canonical_apply("slice", [value], attrs),
             lambda base, value: _canonical_apply("update", [base, value], attrs),
+            lambda shape, strides: (tuple(sizes), sliced(strides, steps)),
         )
     )
 
 
 def read_only(x: Tensor) -> Tensor:
     """`x` as NumPy's read-only views are: on the same cell, but never written."""
-    return x.view(ViewStep(lambda value: value, None))
+    return x.view(ViewStep(lambda value: value, None, lambda shape, strides: (shape, strides)))
 
 
 def copy(x: Any) -> Tensor:

@@ -14,9 +14,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tracejit import errors
+from tracejit.ir.dims import Shape
 from tracejit.ir.graph import Value
 from tracejit.ir.types import TensorType
 from tracejit.trace.context import Trace, current, fail
+from tracejit.trace.layout import Strides, contiguous
 from tracejit.trace.operators import Operators
 from tracejit.trace.registry import FUNCTIONS, METHODS, PROPERTIES
 from tracejit.trace.size import wrap
@@ -28,7 +30,7 @@ class Cell:
 
     `origin` says whose memory it is: a temporary of this function, an argument, or an array captured
     from outside, which may not be written. A `scalar` is a NumPy scalar and no array: it cannot be
-    written, and `s += 1` makes a new one.
+    written, and `s += 1` makes a new one. `order` says how its elements lie in memory, C or F.
     """
 
     value: Value
@@ -36,6 +38,7 @@ class Cell:
     origin: str = "temporary"
     version: int = 0
     scalar: bool = False
+    order: str = "C"
 
     def write(self, value: Value) -> None:
         self.value = value
@@ -47,11 +50,12 @@ class ViewStep:
     """One view: how it reads its base, and how a write into the view changes the base.
 
     `write(base, value)` gives the base with the viewed part replaced; None where NumPy gives a copy
-    or a read-only view.
+    or a read-only view. `layout(shape, strides)` has the shape and strides of the view.
     """
 
     read: Callable[[Value], Value]
     write: Callable[[Value, Value], Value] | None
+    layout: Callable[[Shape, Strides], tuple[Shape, Strides]] | None = None
 
 
 @dataclass(eq=False)
@@ -63,6 +67,7 @@ class Tensor(Operators):
     weak: type | None = None
     _cached: Value | None = field(default=None, repr=False)
     _cached_version: int = field(default=-1, repr=False)
+    _base: Tensor | None = field(default=None, repr=False)
 
     __array_priority__ = 1000
     __hash__ = object.__hash__
@@ -79,9 +84,12 @@ class Tensor(Operators):
         if self._cached is None or self._cached_version != cell.version:
             if cell.trace.closed or cell.trace is not current():
                 _escaped(cell)
-            value = cell.value
-            for step in self.path:
-                value = step.read(value)
+            if self._base is not None:
+                value = self.path[-1].read(self._base.value)
+            else:
+                value = cell.value
+                for step in self.path:
+                    value = step.read(value)
             self._cached, self._cached_version = value, cell.version
         return self._cached
 
@@ -89,6 +97,17 @@ class Tensor(Operators):
     def type(self) -> TensorType:
         type = self.value.type
         return TensorType(type.dtype, current().shape(type.shape))
+
+    @property
+    def strides_known(self) -> tuple[Shape, Strides] | None:
+        """Shape and strides (in elements) as far as the trace can tell."""
+        shape = current().shape(self.cell.value.type.shape)
+        found = shape, contiguous(shape, self.cell.order)
+        for step in self.path:
+            if step.layout is None:
+                return None
+            found = step.layout(*found)
+        return found
 
     @property
     def dtype(self) -> np.dtype:
@@ -138,7 +157,7 @@ class Tensor(Operators):
         """A view of this array; a scalar has no memory to look at, its view is a new array."""
         if self.scalar:
             return Tensor(Cell(self.value, self.cell.trace), (step,))
-        return Tensor(self.cell, (*self.path, step))
+        return Tensor(self.cell, (*self.path, step), _base=self)
 
     # Methods and properties come from the tables that trace/namespace/ fills.
 

@@ -111,6 +111,10 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
 # Parts of numbers.
 
 
+def _part_layout(shape: Any, strides: Any) -> Any:
+    return shape, tuple(2 * s for s in strides)
+
+
 def _real_write(base: Any, value: Any) -> Any:
     return prim.apply_values("complex", value, prim.apply_values("imag", base))
 
@@ -125,7 +129,7 @@ def real(val: Any) -> Tensor:
     x = strong(val)
     if x.dtype.kind != "c":
         return x
-    return _part(x, ViewStep(lambda value: prim.apply_values("real", value), _real_write))
+    return _part(x, ViewStep(lambda value: prim.apply_values("real", value), _real_write, _part_layout))
 
 
 @implements(np.imag)
@@ -134,7 +138,7 @@ def imag(val: Any) -> Tensor:
     x = strong(val)
     if x.dtype.kind != "c":
         return _as_kind(x, prim.full(x.type.shape, 0, x.dtype))
-    return _part(x, ViewStep(lambda value: prim.apply_values("imag", value), _imag_write))
+    return _part(x, ViewStep(lambda value: prim.apply_values("imag", value), _imag_write, _part_layout))
 
 
 def _part(x: Tensor, step: ViewStep) -> Tensor:

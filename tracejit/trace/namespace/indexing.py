@@ -278,7 +278,10 @@ def _take_view(x: Tensor, index: Tensor, axis: int) -> Tensor:
         new = prim.apply_values("reshape", value, shape=kept)
         return prim.apply_values("select", same, new, base)
 
-    return x.view(ViewStep(read, write))
+    def layout(shape: Any, strides: Any) -> Any:
+        return shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :]
+
+    return x.view(ViewStep(read, write, layout))
 
 
 # Masks.

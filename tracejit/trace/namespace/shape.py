@@ -30,9 +30,14 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
     if copy:
         x = prim.copy(x)
     if order in ("C", "A", "K"):
-        return prim.reshape(x, target)
-    backwards = prim.reshape(reverse_axes(x), tuple(reversed(target)))
-    return reverse_axes(backwards)
+        return _view_or_copy(x, target)
+    return reverse_axes(_view_or_copy(reverse_axes(x), tuple(reversed(target))))
+
+
+def _view_or_copy(x: Tensor, shape: tuple[Any, ...]) -> Tensor:
+    """A view where NumPy can make one, a copy otherwise."""
+    view = prim.reshape(x, shape)
+    return view if prim.reshape_is_view(x, view.type.shape) else prim.copy(view)
 
 
 def _target(shape: Any) -> tuple[Any, ...]:
@@ -55,7 +60,11 @@ def reshape_method(x: Tensor, *shape: Any, order: str = "C", copy: bool | None =
 
 @implements(np.ravel, method="ravel")
 def ravel(a: Any, order: str = "C") -> Tensor:
-    return reshape(strong(a), (-1,), order) if strong(a).ndim != 1 else strong(a)
+    """A view only where the elements lie side by side, as in NumPy."""
+    x = strong(a)
+    if order == "F":
+        x = reverse_axes(x)
+    return prim.reshape(x if prim.is_contiguous(x) else prim.copy(x), (-1,))
 
 
 @is_method("flatten")
