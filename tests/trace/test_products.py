@@ -191,6 +191,15 @@ def test_einsum_forms_and_arguments() -> None:
         trace(lambda a: np.einsum("ij", a, dtype="f4"), a)
 
 
+def test_python_numbers_are_arrays_here() -> None:
+    x = whole((3,), "f4")
+    for fn in (np.dot, np.inner, np.outer, np.kron):
+        check(fn, 2.0, x)
+        check(fn, x, 2)
+    check(lambda s, x: np.einsum(",i->i", s, x), 2.0, x)
+    check(lambda s: np.dot(s, s), 3)
+
+
 def test_einsum_views() -> None:
     def write(x: Any) -> Any:
         np.einsum("ij->ji", x)[0] = 7.0

@@ -187,6 +187,18 @@ def test_cumulative() -> None:
     check(lambda x: np.cumulative_prod(x), values((3,), "i2"))
 
 
+def test_logaddexp() -> None:
+    x = values((3, 4)) * 400
+    x[0, 0], x[:, 1], x[1, 2] = -np.inf, -np.inf, np.inf
+    for axis in (0, 1, None):
+        check(lambda x, a=axis: np.logaddexp.reduce(x, a), x, ulp=64)
+        check(lambda x, a=axis: np.logaddexp.reduce(x, a, keepdims=True, initial=3), x, ulp=64)
+    mask = values((3, 4), bool)
+    check(lambda x, m: np.logaddexp.reduce(x, axis=1, where=m), x, mask, ulp=64)
+    check(lambda x: np.logaddexp.reduce(x), np.zeros((0, 3)))
+    check(lambda x: np.logaddexp.reduce(x), values((3, 2), "f4"), ulp=64)
+
+
 def test_count_nonzero() -> None:
     x = values((3, 4), "i4")
     check(lambda x: np.count_nonzero(x, axis=0), x)

@@ -26,7 +26,7 @@ from tracejit.trace.namespace.contraction import (
     drop_labels,
     sum_labels,
 )
-from tracejit.trace.namespace.reductions import given, store
+from tracejit.trace.namespace.reductions import array, given, store
 from tracejit.trace.registry import implements
 from tracejit.trace.size import wrap
 from tracejit.trace.tensor import Tensor, ViewStep, describe
@@ -49,7 +49,7 @@ def einsum(
     labels, wanted = parse(subscripts, tensors)
     common = prim.as_dtype(dtype) if given(dtype) else prim.result_dtype(*tensors)
     for t in tensors:
-        if t.weak is None and not np.can_cast(t.dtype, common, casting):  # type: ignore[arg-type]
+        if not np.can_cast(t.dtype, common, casting):  # type: ignore[arg-type]
             fail(
                 errors.DTypeError,
                 f"an operand of einsum cannot be cast to {common} with casting rule "
@@ -67,9 +67,9 @@ def _operands(operands: Sequence[Any]) -> tuple[str, list[Tensor]]:
     if not operands:
         raise ValueError("must specify the einstein sum subscripts string and at least one operand")
     if isinstance(operands[0], str):
-        return operands[0].replace(" ", ""), [prim.lift(x) for x in operands[1:]]
+        return operands[0].replace(" ", ""), [array(x) for x in operands[1:]]
     lists = list(operands[1::2])
-    tensors = [prim.lift(x) for x in operands[0 : 2 * len(lists) : 2]]
+    tensors = [array(x) for x in operands[0 : 2 * len(lists) : 2]]
     text = ",".join(map(_sublist, lists))
     if len(operands) % 2:
         text += "->" + _sublist(operands[-1])

@@ -11,7 +11,7 @@ from tracejit import errors
 from tracejit.ir.types import F8
 from tracejit.trace import prim
 from tracejit.trace.context import current, fail
-from tracejit.trace.namespace.reductions import accumulate_over, max_, min_, sum_, to_bool
+from tracejit.trace.namespace.reductions import accumulate_over, array, max_, min_, sum_, to_bool
 from tracejit.trace.registry import implements
 from tracejit.trace.tensor import Tensor, describe
 
@@ -134,12 +134,12 @@ def _neighbours(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 
 @implements(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Tensor:
-    heights = prim.lift(y)
+    heights = array(y)
     k = prim.normalize_axis(axis, heights.ndim)
     if x is None:
         width = prim.lift(dx)
     else:
-        points = prim.lift(x)
+        points = array(x)
         along = 0 if points.ndim == 1 else prim.normalize_axis(axis, points.ndim)
         width = prim.elementwise("subtract", *_neighbours(points, along))
         if points.ndim == 1:

@@ -14,7 +14,7 @@ from tracejit.trace import prim
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.contraction import Labels, contract
 from tracejit.trace.namespace.einsum import contract_all, diagonal
-from tracejit.trace.namespace.reductions import accumulate_over, given, store, sum_dtype
+from tracejit.trace.namespace.reductions import accumulate_over, array, given, store, sum_dtype
 from tracejit.trace.registry import FUNCTIONS, implements, is_method
 from tracejit.trace.tensor import Tensor, describe
 
@@ -23,7 +23,7 @@ from tracejit.trace.tensor import Tensor, describe
 
 def _pair(a: Any, b: Any, dtype: Any = None) -> tuple[Tensor, Tensor]:
     """Both operands in the dtype of the product."""
-    x, y = prim.lift(a), prim.lift(b)
+    x, y = array(a), array(b)
     common = prim.as_dtype(dtype) if given(dtype) else prim.result_dtype(x, y)
     return prim.cast(x, common), prim.cast(y, common)
 
@@ -257,7 +257,7 @@ def _axis_list(axes: Any) -> list[int]:
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Tensor:
-    tensors = [prim.lift(x) for x in arrays]
+    tensors = [array(x) for x in arrays]
     if len(tensors) < 2:
         raise ValueError("Expecting at least two arrays.")
     for k, t in enumerate(tensors):
@@ -282,7 +282,7 @@ def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Tensor:
 
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: Any) -> Tensor:
-    x = prim.lift(a)
+    x = array(a)
     if x.ndim < 2:
         fail(errors.ShapeError, f"matrix_power takes square matrices: {describe(x)}")
     _require_same(x, -1, x, -2, "matrix_power of a square matrix")
@@ -329,7 +329,7 @@ def kron(a: Any, b: Any) -> Tensor:
 def cross(
     a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axis: Any = None
 ) -> Tensor:
-    x, y = prim.lift(a), prim.lift(b)
+    x, y = array(a), array(b)
     if x.ndim < 1 or y.ndim < 1:
         fail(errors.ShapeError, f"cross takes vectors: {describe(x)}, {describe(y)}")
     if axis is not None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir import dims
+from tracejit.ir.opdef import resolve_loop
 from tracejit.ir.types import F2, F4
 from tracejit.trace import prim
 from tracejit.trace.context import current, fail
@@ -30,6 +31,12 @@ MISSING: Any = np._NoValue
 
 def given(argument: Any) -> bool:
     return argument is not None and argument is not MISSING
+
+
+def array(x: Any) -> Tensor:
+    """The operand as NumPy's `asarray` has it: a Python number is no longer weak."""
+    tensor = prim.lift(x)
+    return prim.cast(tensor, tensor.dtype)
 
 
 def axes_of(axis: Any, x: Tensor) -> tuple[int, ...]:
@@ -450,3 +457,35 @@ for _ufunc, _op, _is_logical in (
     (np.logical_and, "cummin", True),
 ):
     FUNCTIONS[_ufunc, "accumulate"] = _accumulator(_op, _is_logical)
+
+
+def _reduce_logaddexp(
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = MISSING,
+    where: Any = True,
+) -> Tensor:
+    """`log(sum(exp(x)))`, scaled by the largest element so that nothing overflows."""
+    x = prim.lift(array)
+    x = prim.cast(x, dtype if given(dtype) else resolve_loop(np.logaddexp, (x.dtype,) * 2)[-1])
+    axes, keep = axes_of(axis, x), truth(keepdims)
+    top = _extremum("max", x, axes, None, True, -np.inf, where)
+    top = prim.select(prim.elementwise("isfinite", top), top, 0)
+    terms = prim.elementwise("exp", prim.elementwise("subtract", x, top))
+    mask = mask_of(where, x)
+    if mask is not None:
+        terms = prim.select(mask, terms, 0)
+    result = prim.elementwise("log", accumulate_over("sum", terms, axes, True))
+    result = prim.elementwise("add", result, top)
+    if given(initial):
+        result = prim.elementwise("logaddexp", result, prim.cast(initial, x.dtype))
+    if not keep:
+        kept = tuple(d for k, d in enumerate(x.type.shape) if k not in axes)
+        result = prim.scalar(prim.reshape(result, kept))
+    return store(out, result)
+
+
+FUNCTIONS[np.logaddexp, "reduce"] = _reduce_logaddexp

@@ -22,6 +22,7 @@ from tracejit.trace.namespace.reductions import (
     accumulate_over,
     argmax,
     argmin,
+    array,
     axes_of,
     count_of,
     cumprod,
@@ -175,7 +176,7 @@ def std(
 
 def _weights_along(x: Tensor, weights: Any, axis: Any) -> Tensor:
     """The weights, brought into a shape that broadcasts against `x`."""
-    trace, w = current(), prim.lift(weights)
+    trace, w = current(), array(weights)
     shape, wanted = w.type.shape, x.type.shape
     if len(shape) == len(wanted) and all(map(trace.same, shape, wanted)):
         return w
