@@ -83,6 +83,8 @@ def power(a: Any, b: Any) -> Tensor:
                         "make the base a float: x.astype(float) ** n",
                     )
                 base = prim.weak_cast(base, float)
+    if base.dtype == bool and number is not None and number == 2 and exponent.weak is int:
+        return elementwise("square", base) if not base.scalar else elementwise("power", base, 2)
     if number is None or base.dtype.kind not in ("fc" if number != 2 else "iufc"):
         return elementwise("power", base, exponent)
     simple = _SIMPLE_POWERS.get(complex(number))
