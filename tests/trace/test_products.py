@@ -279,6 +279,17 @@ def test_inner_vdot_outer() -> None:
     check(np.linalg.outer, values((2,)), values((3,)))
 
 
+def test_sizes_equal_by_a_guard() -> None:
+    a, b = values((2, 6)), values((3, 4), seed=1)
+    others = [(values((4, 2)), values((2, 4)))]
+    check(np.vdot, a, b, others=others, ulp=ULP)
+    check(np.vdot, whole((2, 6), int), whole((3, 4), int))
+    check(lambda a, b: a.ravel() - b.ravel() * 2, a, b, others=others)
+    check(lambda a, b: np.where(a.ravel() > 0, a.ravel(), b.ravel()), a, b, others=others)
+    check(lambda a, b: a[1:] + b[:-1], a, values((2, 6), seed=1))
+    check(lambda a, b: a[1:] * b, a, values((4, 6), seed=1))
+
+
 def test_generalized_ufuncs() -> None:
     vecdot: Any = np.vecdot
     for dtype in ("f8", "c16", "i4"):

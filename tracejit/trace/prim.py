@@ -139,6 +139,24 @@ def broadcast_shapes(*operands: Tensor) -> tuple[Any, ...]:
         )
 
 
+def aligned(*operands: Tensor) -> list[Tensor]:
+    """The operands with dims that broadcast as they are written, not only under the guards.
+
+    Where a guard holds that `n*m` is `k*l`, or that `n - 1` is 1, the operand is reshaped to say so.
+    """
+    trace, shape = current(), broadcast_shapes(*operands)
+    found = []
+    for t in operands:
+        own, wanted = t.type.shape, []
+        for dim, target in zip(own, shape[len(shape) - len(own) :], strict=True):
+            if dim == 1 or dim == target:
+                wanted.append(dim)
+            else:
+                wanted.append(1 if trace.hint(dim) == 1 != trace.hint(target) else target)
+        found.append(t if tuple(wanted) == own else apply("reshape", t, shape=tuple(wanted)))
+    return found
+
+
 # Elementwise.
 
 
@@ -151,7 +169,7 @@ def elementwise(op: str, *operands: Any, dtype: Any = None) -> Tensor:
     record = OPS[op]
     tensors = [lift(x) for x in operands]
     loop = _loop(record, tensors, dtype)
-    broadcast_shapes(*tensors)
+    tensors = aligned(*tensors)
     inputs = [_cast_value(t, d) for t, d in zip(tensors, loop, strict=False)]
     value = _canonical_apply(op, inputs)
     if dtype is None and all(t.weak is not None for t in tensors):
@@ -253,8 +271,7 @@ def select(cond: Any, a: Any, b: Any) -> Tensor:
     condition = cast(elementwise("not_equal", cond, 0), bool) if lift(cond).dtype != bool else lift(cond)
     dtype = result_dtype(a, b)
     parts = [condition, cast(a, dtype), cast(b, dtype)]
-    broadcast_shapes(*parts)
-    return apply("select", *parts)
+    return apply("select", *aligned(*parts))
 
 
 # Views. Each gives back a tensor on the same cell.

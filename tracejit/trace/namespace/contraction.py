@@ -53,9 +53,7 @@ def contract(a: Tensor, la: Sequence[Hashable], b: Tensor, lb: Sequence[Hashable
     return _by_loops(a, la, b, lb, summed, wanted)
 
 
-def _agree(
-    a: Tensor, la: Labels, b: Tensor, lb: Labels
-) -> tuple[Tensor, Tensor, Labels, Labels]:
+def _agree(a: Tensor, la: Labels, b: Tensor, lb: Labels) -> tuple[Tensor, Tensor, Labels, Labels]:
     """Check the sizes of shared labels; drop axes of size 1 that broadcast against the other's."""
     trace = current()
     drop_a, drop_b = set(), set()
@@ -76,6 +74,10 @@ def _agree(
             )
     a, la = drop_labels(a, la, drop_a)
     b, lb = drop_labels(b, lb, drop_b)
+    sizes = dict(zip(la, a.type.shape, strict=True))
+    wanted = tuple(sizes.get(n, d) for n, d in zip(lb, b.type.shape, strict=True))
+    if wanted != b.type.shape:  # equal by a guard, and written differently
+        b = prim.apply("reshape", b, shape=wanted)
     return a, b, la, lb
 
 
@@ -118,9 +120,7 @@ def spread(x: Tensor, labels: Labels, order: Sequence[Hashable]) -> Tensor:
     return prim.reshape(turned, tuple(next(shape) if n in labels else 1 for n in order))
 
 
-def _by_loops(
-    a: Tensor, la: Labels, b: Tensor, lb: Labels, summed: Labels, out: Labels
-) -> Tensor:
+def _by_loops(a: Tensor, la: Labels, b: Tensor, lb: Labels, summed: Labels, out: Labels) -> Tensor:
     order = out + summed
     product = prim.elementwise("multiply", spread(a, la, order), spread(b, lb, order))
     if not summed:

@@ -224,7 +224,7 @@ def _extremum(
         kept = [1 if k in axes else d for k, d in enumerate(x.type.shape)]
         if not truth(keepdims):
             kept = [d for k, d in enumerate(x.type.shape) if k not in axes]
-        return store(out, prim.full(tuple(kept), start, x.dtype))
+        return store(out, prim.scalar(prim.full(tuple(kept), start, x.dtype)))
     result = prim.reduce(op, x, axes, truth(keepdims))
     return store(out, prim.elementwise(name, result, start))
 
