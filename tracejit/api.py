@@ -187,7 +187,7 @@ class Jitted:
             "profile": profile, "capture": capture, "name": name,
         }  # fmt: skip
         functools.update_wrapper(self, fn)
-        self.name: str = name or getattr(fn, "__name__", type(fn).__name__)
+        self.name: str = name or str(getattr(fn, "__name__", type(fn).__name__))
         self.target = Target(target)
         self.mode = mode
         self.capture = capture

@@ -251,6 +251,8 @@ class _Rewriter(ast.NodeTransformer):
         call = ast.Call(function, list(args), [])
         for node in (function.value, function, call):
             ast.copy_location(node, at)
+        # The compiler puts a method call at the end of its name, which is to be the first line.
+        function.end_lineno, function.end_col_offset = call.lineno, call.col_offset
         return call
 
     def text(self, value: str, at: ast.AST) -> ast.Constant:

@@ -205,7 +205,7 @@ class Provenance:
             own = getattr(obj, "__dict__", None)
             if type(own) is dict and name in own:
                 self.see(CaptureSource("item", own, name), value)
-            elif not isinstance(value, _METHODS):
+            elif not isinstance(value, _METHODS) or type(value) is types.MethodType:
                 self.see(CaptureSource("attribute", obj, name), value)
 
     def read_item(self, container: Any, key: Any, value: Any) -> None:

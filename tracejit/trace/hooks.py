@@ -197,7 +197,7 @@ def call(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     elif kind is types.MethodType:
         if isinstance(fn.__func__, types.FunctionType):
             return inline(fn.__func__, fn.__self__, *args, **kwargs)
-        if not isinstance(fn.__self__, np.random.RandomState):
+        if not _is_random(fn.__self__):
             return call(fn.__func__, fn.__self__, *args, **kwargs)
     elif kind is functools.partial:
         return call(fn.func, *fn.args, *args, **{**fn.keywords, **kwargs})
@@ -301,7 +301,7 @@ def _call_other(fn: Any, args: Any, kwargs: Any) -> Any:
                 return implementation(*args, **kwargs)
         elif isinstance(owner, np.ndarray):
             return getattr(prim.lift(owner), fn.__name__)(*args, **kwargs)
-        elif isinstance(owner, (np.random.Generator, np.random.RandomState)):
+        elif _is_random(owner):
             fail(
                 errors.UnsupportedError,
                 f"random numbers (`{fn.__name__}`) would be drawn once, at the first call only",
@@ -375,6 +375,10 @@ def _refuse_outside(fn: Any, args: Any, kwargs: Any) -> None:
     else:
         return
     fail(errors.UnsupportedError, what, OUTSIDE)
+
+
+def _is_random(x: Any) -> bool:
+    return type(x).__module__.startswith("numpy.random")
 
 
 def _read_containers(args: Any) -> None:

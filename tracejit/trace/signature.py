@@ -19,7 +19,7 @@ from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container, unflatte
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An array by its type: dims are ints, or names of sizes left open (equal names, equal sizes)."""
+    """An array by its type: dims are ints, or names of open sizes (equal names, equal sizes)."""
 
     shape: tuple[int | str, ...]
     dtype: Any = np.float64
