@@ -13,10 +13,9 @@ from tracejit.ir.graph import Graph, ScalarGuard
 from tracejit.ir.interpret import interpret
 from tracejit.ir.types import TensorType
 from tracejit.ir.verify import verify
-from tracejit.trace.context import Trace, activate
+from tracejit.trace.context import Trace, activate, tracing
 from tracejit.trace.prim import lift
 from tracejit.trace.registry import FUNCTIONS
-from tracejit.trace.size import Size
 from tracejit.trace.tensor import Cell, Tensor
 
 _WEAK = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
@@ -56,6 +55,8 @@ def _param(state: Trace, k: int, arg: Any) -> Tensor:
 
 def leaves(x: Any) -> list[Any]:
     """The arrays and numbers in a result."""
+    if x is None:
+        return []
     if isinstance(x, (list, tuple)):
         return [leaf for item in x for leaf in leaves(item)]
     return [x]
@@ -145,19 +146,9 @@ class Numpy:
         original = getattr(np, name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            if any(isinstance(leaf, (Tensor, Size)) for leaf in leaves((args, *kwargs.values()))):
-                return FUNCTIONS[original](*args, **kwargs)
-            if _tracing() and original in FUNCTIONS:
-                return FUNCTIONS[original](*args, **kwargs)
-            return original(*args, **kwargs)
+            return (FUNCTIONS[original] if tracing() else original)(*args, **kwargs)
 
         return call if callable(original) and not isinstance(original, type) else original
-
-
-def _tracing() -> bool:
-    from tracejit.trace.context import tracing
-
-    return tracing()
 
 
 xp = Numpy()

@@ -129,7 +129,9 @@ def real(val: Any) -> Tensor:
     x = strong(val)
     if x.dtype.kind != "c":
         return x
-    return _part(x, ViewStep(lambda value: prim.apply_values("real", value), _real_write, _part_layout))
+    return _part(
+        x, ViewStep(lambda value: prim.apply_values("real", value), _real_write, _part_layout)
+    )
 
 
 @implements(np.imag)
@@ -138,7 +140,9 @@ def imag(val: Any) -> Tensor:
     x = strong(val)
     if x.dtype.kind != "c":
         return _as_kind(x, prim.full(x.type.shape, 0, x.dtype))
-    return _part(x, ViewStep(lambda value: prim.apply_values("imag", value), _imag_write, _part_layout))
+    return _part(
+        x, ViewStep(lambda value: prim.apply_values("imag", value), _imag_write, _part_layout)
+    )
 
 
 def _part(x: Tensor, step: ViewStep) -> Tensor:

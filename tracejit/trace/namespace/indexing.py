@@ -126,7 +126,7 @@ def _plan(x: Tensor, key: Any) -> _Plan:
             continue
         size = shape[axis]
         if isinstance(entry, slice):
-            start, count, step = _slice(entry, size)
+            start, count, step = slice_bounds(entry, size)
             plan.shape.append(count)
         elif isinstance(entry, Tensor):
             start, count, step = 0, to_dim(size, "a size"), 1
@@ -210,7 +210,7 @@ def _position(index: Any, size: Any, axis: int) -> Dim:
     return to_dim(found, "an index")
 
 
-def _slice(entry: slice, size: Any) -> tuple[Dim, Dim, int]:
+def slice_bounds(entry: slice, size: Any) -> tuple[Dim, Dim, int]:
     """Start, length and step; decisions are ordered so that the common ones need one guard."""
     step = 1 if entry.step is None else entry.step
     step = step.__index__()

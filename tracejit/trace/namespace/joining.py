@@ -12,11 +12,11 @@ from tracejit.trace import prim
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.creation import as_shape
 from tracejit.trace.namespace.elementwise import put_out, strong
-from tracejit.trace.namespace.indexing import getitem
+from tracejit.trace.namespace.indexing import getitem, slice_bounds
 from tracejit.trace.namespace.shape import atleast_1d, atleast_2d, atleast_3d
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift, normalize_axis
 from tracejit.trace.registry import implements, is_method
-from tracejit.trace.size import Size, to_dim
+from tracejit.trace.size import Size, to_dim, wrap
 from tracejit.trace.tensor import Tensor, describe
 
 
@@ -390,6 +390,9 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = prim.reshape(x, (-1,)), 0
     k = normalize_axis(axis, x.ndim)
+    if isinstance(obj, slice) and obj.step in (None, 1):
+        start, count, _ = slice_bounds(obj, x.shape[k])
+        return prim.concatenate([part(x, k, 0, wrap(start)), part(x, k, wrap(start + count))], k)
     places = _places(obj, x.shape[k], k, 0, "np.delete")
     edges = [-1, *places, x.shape[k]]
     parts = [part(x, k, a + 1, b) for a, b in zip(edges, edges[1:], strict=False)]

@@ -170,8 +170,11 @@ def _repeated(x: Tensor, axis: int, before: Any, after: Any, mode: str) -> Tenso
 def _ramp(edge: Tensor, axis: int, width: Any, end: Any) -> Tensor:
     """`width` steps from `end` to `edge`, which is left out, as `np.linspace` makes them."""
     edge_line = prim.reshape(edge, tuple(d for k, d in enumerate(edge.type.shape) if k != axis))
-    ramp: Tensor = FUNCTIONS[np.linspace](end, edge_line, num=width, endpoint=False, axis=axis)
-    return cast(ramp, edge.dtype)
+    dtype = edge.dtype
+    ramp: Tensor = FUNCTIONS[np.linspace](
+        end, edge_line, num=width, endpoint=False, axis=axis, dtype=dtype
+    )
+    return ramp
 
 
 def _statistic(x: Tensor, axis: int, mode: str, length: Any, left: bool) -> Tensor:

@@ -202,6 +202,8 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Tensor:
 def flip(m: Any, axis: Any = None) -> Tensor:
     x = strong(m)
     axes = normalize_axes(axis, x.ndim)
+    if not x.ndim:
+        return prim.scalar(x)
     shape = x.type.shape
     flipped = [k in axes for k in range(x.ndim)]
     starts = [d - 1 if f else 0 for d, f in zip(shape, flipped, strict=True)]
