@@ -24,7 +24,7 @@ _WEAK = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
 def trace(fn: Callable[..., Any], *args: Any) -> tuple[Graph, Any, list[np.ndarray]]:
     """The graph of `fn`, whose results are those of `fn`, then each array argument afterwards.
 
-    Also what `fn` returned, and the concrete arrays it took from outside, which follow as arguments.
+    Also what `fn` returned, and the concrete arrays it took from outside: further arguments.
     """
     state = Trace(getattr(fn, "__name__", "fn"))
     tensors = [_param(state, k, arg) for k, arg in enumerate(args)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.trace.support import check, trace, values, xp
@@ -63,11 +62,14 @@ def test_sizes_stay_symbolic(name: str) -> None:
 CONCRETE: dict[str, Any] = {
     "floats": lambda x: (xp.arange(3.5), xp.arange(0.1, 1, 0.1), xp.arange(1, 2, 0.25, dtype="f4")),
     "ints": lambda x: (xp.arange(5), xp.arange(0), xp.arange(5, 2), xp.arange(3, dtype="u1")),
-    "linspace": lambda x: (xp.linspace(0, 10, 7), xp.linspace(2, 2, 3), xp.linspace(0, 9, 4, dtype=int)),
-    "linspace_edge": lambda x: (xp.linspace(0, 1, 1), xp.linspace(0, 1, 0), xp.linspace(0, 5e-324, 3)),
+    "linspace": lambda x: (xp.linspace(0, 10, 7), xp.linspace(2, 2, 3)),
+    "linspace_int": lambda x: xp.linspace(0, 9, 4, dtype=int),
+    "linspace_edge": lambda x: (xp.linspace(0, 1, 1), xp.linspace(0, 1, 0)),
+    "linspace_tiny": lambda x: xp.linspace(0, 5e-324, 3),
     "linspace_complex": lambda x: xp.linspace(0, 1 + 1j, 4),
     "logspace": lambda x: (xp.logspace(0, 2, 5), xp.logspace(0, 2, 3, base=2, dtype="f4")),
-    "geomspace": lambda x: (xp.geomspace(1, 1000, 4), xp.geomspace(-8, -1, 4), xp.geomspace(x[0] ** 2 + 1, 9, 3)),
+    "geomspace": lambda x: (xp.geomspace(1, 1000, 4), xp.geomspace(-8, -1, 4)),
+    "geomspace_traced": lambda x: xp.geomspace(x[0] ** 2 + 1, 9, 3),
     "empty_shape": lambda x: xp.empty((2, 3)) * 0,
     "lists": lambda x: (xp.array([[1, 2], [3, 4]]), xp.array(3), xp.array([True]), xp.array([])),
     "zero_d": lambda x: (xp.zeros(()), xp.zeros(()) + 1, xp.array(x[0, 0]), xp.full((), 2)),

@@ -83,7 +83,8 @@ def test_the_answer_is_guarded() -> None:
 
 
 INDEX_ARRAYS = [
-    [0, 2, 1], [[0, 1], [2, -1]], [], [True, False, True, True], np.array([1, 1, -2]), (slice(1, 3), [0, 2]),
+    [0, 2, 1], [[0, 1], [2, -1]], [], [True, False, True, True], np.array([1, 1, -2]),
+    (slice(1, 3), [0, 2]),
     (0, [0, 2]), (0, slice(None), [1, 2]), (slice(None), 1, [1, 2]), ([1, 2], slice(None), 0),
     (..., [0, -1]), (None, [0, 1]), (slice(None), None, [0, 1]),
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """One function being traced: its graph under construction, and what was assumed about sizes.
 
 Every size symbol carries a hint, the value it has in the call that is traced. A decision on sizes
-(`n == m`, `n > 1`) is taken by the hints and recorded, as a guard or as a substitution of one size by
-another, so that the graph is used only where the same decisions come out.
+(`n == m`, `n > 1`) is taken by the hints and recorded, as a guard or as a substitution of one size
+by another, so that the graph is used only where the same decisions come out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def user_frame(filename: str) -> bool:
     """Whether code of `filename` is the user's, neither this package's nor NumPy's."""
     known = _is_user_file.get(filename)
     if known is None:
-        inside = filename.startswith((_PACKAGE, _NUMPY)) or filename.startswith("<__array_function__")
+        inside = filename.startswith((_PACKAGE, _NUMPY, "<__array_function__"))
         known = _is_user_file[filename] = not inside or filename.startswith(_USER_FOLDERS)
     return known
 
@@ -291,7 +291,7 @@ class Trace:
     # Concrete values of traced Python scalars.
 
     def concretize_scalar(self, value: Value, reason: str) -> Any:
-        """The value of a Python scalar argument, which becomes a guard. Raises KeyError otherwise."""
+        """The value of a Python scalar argument, now a guard. Raises KeyError for other values."""
         concrete = self.scalar_values[value]
         index = self.builder.params.index(value)
         guard = ScalarGuard(index, "==", concrete, user_loc(), reason)

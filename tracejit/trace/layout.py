@@ -1,12 +1,13 @@
 """Where the elements of a view lie: strides, in elements, as dims.
 
-A trace has no memory; strides are followed only to know where NumPy's `reshape` would give a view and
-where a copy, which a later write makes visible.
+A trace has no memory; strides are followed only to know where NumPy's `reshape` would give a view
+and where a copy, which a later write makes visible.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from zlib import crc32
 
 from tracejit.ir.dims import Dim, Shape
@@ -54,7 +55,7 @@ def reshaped(
             else:
                 return None
         group = axes[first_old:last_old]
-        for (_, outer), (inner, step) in zip(group, group[1:], strict=False):
+        for (_, outer), (inner, step) in pairwise(group):
             if not _agree(outer, inner * step, hint):
                 return None
         total = group[-1][1]

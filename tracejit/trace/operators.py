@@ -1,7 +1,7 @@
 """Every Python operator of a traced tensor, by way of the table of methods.
 
-The implementations are in `namespace/arithmetic.py`; this file only says which operator is which, so
-that the class of tensors does not depend on them.
+The implementations are in `namespace/arithmetic.py`; this file only says which operator is which,
+so that the class of tensors does not depend on them.
 """
 
 from __future__ import annotations
@@ -169,5 +169,8 @@ class Operators:
 
     def __round__(self, ndigits: Any = None) -> Any:
         return METHODS["__round__"](self, ndigits)
+
+    def __index__(self) -> int:
+        raise NotImplementedError
 
     __hash__ = object.__hash__

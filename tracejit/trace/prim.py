@@ -1,8 +1,8 @@
 """The primitive operations on traced tensors; every NumPy name is written in terms of these.
 
-They take what NumPy takes as an operand (tensors, sizes, Python numbers, NumPy scalars, arrays, nested
-lists) and return fresh tensors, or views where NumPy returns views. Shapes may hold ints and sizes.
-Errors are raised at the user's line.
+They take what NumPy takes as an operand (tensors, sizes, Python numbers, NumPy scalars, arrays,
+nested lists) and return fresh tensors, or views where NumPy returns views. Shapes may hold ints and
+sizes. Errors are raised at the user's line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim, Shape
 from tracejit.ir.graph import Value
 from tracejit.ir.opdef import OPS, OpDef, resolve_loop
-from tracejit.ir.types import SHORT_NAMES, TensorType
+from tracejit.ir.types import SHORT_NAMES
 from tracejit.trace import layout
 from tracejit.trace.context import current, fail
 from tracejit.trace.layout import Strides, contiguous, reshaped, sliced
@@ -41,7 +41,7 @@ def lift(x: Any) -> Tensor:
     if isinstance(x, (bool, np.bool_)):
         return from_value(trace.builder.const(x, bool))
     if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
-        kind = type(x) if type(x) in _WEAK_DTYPES else next(k for k in _WEAK_DTYPES if isinstance(x, k))
+        kind = next(k for k in _WEAK_DTYPES if isinstance(x, k))
         try:
             return from_value(trace.builder.const(x, _WEAK_DTYPES[kind]), weak=kind)
         except OverflowError:
@@ -142,7 +142,7 @@ def broadcast_shapes(*operands: Tensor) -> tuple[Any, ...]:
 def aligned(*operands: Tensor) -> list[Tensor]:
     """The operands with dims that broadcast as they are written, not only under the guards.
 
-    Where a guard holds that `n*m` is `k*l`, or that `n - 1` is 1, the operand is reshaped to say so.
+    Where a guard holds that `n*m` is `k*l`, or that `n - 1` is 1, a reshape of the operand says so.
     """
     trace, shape = current(), broadcast_shapes(*operands)
     found = []
@@ -200,7 +200,9 @@ def _loop(record: OpDef, tensors: Sequence[Tensor], dtype: Any) -> tuple[np.dtyp
         )
 
 
-def _canonical_apply(op: str, inputs: Sequence[Value], attrs: dict[str, Any] | None = None) -> Value:
+def _canonical_apply(
+    op: str, inputs: Sequence[Value], attrs: dict[str, Any] | None = None
+) -> Value:
     """Apply `op` with input types brought up to date with the sizes decided since."""
     trace = current()
     if trace.renamed:
@@ -268,7 +270,7 @@ def weak_cast(x: Any, kind: type) -> Tensor:
 
 def select(cond: Any, a: Any, b: Any) -> Tensor:
     """`np.where(cond, a, b)` with promotion of `a` and `b`."""
-    condition = cast(elementwise("not_equal", cond, 0), bool) if lift(cond).dtype != bool else lift(cond)
+    condition = cast(cond, bool)
     dtype = result_dtype(a, b)
     parts = [condition, cast(a, dtype), cast(b, dtype)]
     return apply("select", *aligned(*parts))
@@ -391,14 +393,15 @@ def broadcast_to(x: Tensor, shape: Any) -> Tensor:
 
 
 def _broadcast_strides(shape: Shape, strides: Strides, target: Shape) -> Strides:
-    kept = [s if d == t else 0 for d, s, t in zip(shape, strides, target[-len(shape) :], strict=True)]
-    return (0,) * (len(target) - len(shape)) + tuple(kept)
+    added = len(target) - len(shape)
+    pairs = zip(shape, strides, target[added:], strict=True)
+    return (0,) * added + tuple(s if d == t else 0 for d, s, t in pairs)
 
 
 def slice_(
     x: Tensor, starts: Sequence[Dim], sizes: Sequence[Dim], steps: Sequence[int]
 ) -> Tensor:
-    """Element k of the view along an axis is element `starts + k*steps` of `x`; all within bounds."""
+    """Element k of the view along an axis is element `starts + k*steps` of `x`, within bounds."""
     attrs = {"starts": tuple(starts), "sizes": tuple(sizes), "steps": tuple(steps)}
     if all(s == 0 for s in starts) and tuple(sizes) == x.type.shape and all(s == 1 for s in steps):
         return x

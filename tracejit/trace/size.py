@@ -1,7 +1,7 @@
 """`Size`: the traced int that a symbolic dimension is to the user's code.
 
-Arithmetic gives sizes or ints; a comparison is decided for this call and recorded as a guard; use as
-an index of a Python list, a `range` bound without a loop, or a dictionary key fixes its value.
+Arithmetic gives sizes or ints; a comparison is decided for this call and recorded as a guard; use
+as an index of a Python list, a `range` bound without a loop, or a dictionary key fixes its value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tracejit.trace.registry import FUNCTIONS, METHODS
 
 
 class Size:
-    """A dim with Python's int operators. `n / 2`, `n ** 0.5` and mixed float arithmetic give tensors."""
+    """A dim with Python's int operators. `n / 2` and arithmetic with floats give tensors."""
 
     __slots__ = ("dim",)
 
@@ -35,7 +35,8 @@ class Size:
         try:
             return wrap(_ARITHMETIC[name](a, b))
         except ZeroDivisionError:
-            fail(errors.ShapeError, f"a size is divided by zero: {dims_text(a)} {name} {dims_text(b)}")
+            text = f"{dims_text(a)} {name} {dims_text(b)}"
+            fail(errors.ShapeError, f"a size is divided by zero: {text}")
 
     def _numeric(self, other: Any, name: str, swap: bool = False) -> Any:
         """The operation on numbers that are no sizes: the size is a traced Python int there."""
@@ -202,7 +203,7 @@ def to_dim(x: Any, what: str) -> Dim:
 
     A traced Python int that is an argument becomes a guard; other traced values are refused.
     """
-    dim = as_dim(operator.index(x)) if isinstance(x, Operators) else as_dim(x)
+    dim = as_dim(x.__index__() if isinstance(x, Operators) else x)
     if dim is None:
         fail(errors.DTypeError, f"{what} must be an int or a size, not {type(x).__name__}")
     return dim

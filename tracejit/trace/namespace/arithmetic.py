@@ -93,7 +93,7 @@ def power(a: Any, b: Any) -> Tensor:
     return elementwise(simple, base)
 
 
-_SIMPLE_POWERS = {2: "square", 0.5: "sqrt", -1: "reciprocal", 1: "positive"}
+_SIMPLE_POWERS: dict[complex, str] = {2: "square", 0.5: "sqrt", -1: "reciprocal", 1: "positive"}
 
 
 def modulo_pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
@@ -139,12 +139,16 @@ def _install(name: str, op: str, function: Callable[..., Any]) -> None:
         if not isinstance(b, OPERANDS):
             return NotImplemented
         a = lift(a)
+        if op == "multiply" and a.weak is int and isinstance(b, (list, tuple)):
+            return b * operator.index(a)
         return function(a, _operand(a, b))
 
     def reflected(a: Any, b: Any) -> Any:
         if not isinstance(b, OPERANDS):
             return NotImplemented
         a = lift(a)
+        if op == "multiply" and a.weak is int and isinstance(b, (list, tuple)):
+            return b * operator.index(a)
         return function(_operand(a, b), a)
 
     def in_place(a: Tensor, b: Any) -> Any:
@@ -178,9 +182,8 @@ def _install_comparison(name: str, op: str) -> None:
     def method(a: Any, b: Any) -> Any:
         if isinstance(b, OPERANDS):
             return compare(op, a, b)
-        if b is None or isinstance(b, (str, bytes)):
-            if op in ("equal", "not_equal"):
-                return prim.scalar(prim.full(lift(a).type.shape, op == "not_equal", bool))
+        if op in ("equal", "not_equal") and (b is None or isinstance(b, (str, bytes))):
+            return prim.scalar(prim.full(lift(a).type.shape, op == "not_equal", bool))
         return NotImplemented
 
     METHODS[f"__{name}__"] = method

@@ -1,4 +1,4 @@
-"""Functions that make arrays of a shape or from values; every one traces without traced arguments."""
+"""Functions that make arrays of a shape or from values; they trace without traced arguments."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _converted(object: Any, dtype: Any) -> Tensor:
 
 
 def _nested(x: Any, dtype: np.dtype) -> Tensor:
-    """Nested lists with each item cast by itself, so that an item the dtype holds is not promoted."""
+    """Nested lists with each item cast by itself, so that none is promoted first."""
     items = [_nested(v, dtype) if isinstance(v, (list, tuple)) else cast(v, dtype) for v in x]
     return prim.stack_nested(items)
 

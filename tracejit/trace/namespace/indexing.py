@@ -89,7 +89,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
                 errors.UnsupportedError,
                 f"assignment to elements chosen by an integer array is not supported: "
                 f"{describe(x)} indexed with {describe(index)}",
-                "a loop over the indices, or np.where on positions: np.where(np.arange(n) == i, v, x)",
+                "a loop over the indices, or by position: np.where(np.arange(n) == i, v, x)",
             )
         view = _take_view(view, index, position)
     prim.store(view, value)
@@ -159,7 +159,7 @@ def _plan(x: Tensor, key: Any) -> _Plan:
 
 
 def _apart(entries: Sequence[Any]) -> bool:
-    """Whether ints and arrays, of which there are several, have a slice or new axis between them."""
+    """Whether ints and arrays, of which there are several, have something else between them."""
     advanced = [not (e is None or isinstance(e, slice)) for e in entries]
     return sum(1 for flag, _ in itertools.groupby(advanced) if flag) > 1
 

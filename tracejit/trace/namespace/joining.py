@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Tensor:
 
 def _split_at(x: Tensor, cuts: Sequence[Any], axis: int) -> list[Tensor]:
     edges = [0, *cuts, None]
-    return [part(x, axis, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [part(x, axis, a, b) for a, b in pairwise(edges)]
 
 
 @implements(np.array_split)
@@ -161,7 +162,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Tenso
     edges = [0]
     for number in range(sections):
         edges.append(edges[-1] + each + (1 if number < extra else 0))
-    return [_piece(x, k, a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [_piece(x, k, a, b - a) for a, b in pairwise(edges)]
 
 
 def _piece(x: Tensor, axis: int, start: Any, count: Any) -> Tensor:
@@ -322,7 +323,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
 
 def _roll(x: Tensor, by: Any, axis: int) -> Tensor:
     size = x.shape[axis]
-    if isinstance(by, Tensor) and not (by.value in current().builder.constants):
+    if isinstance(by, Tensor) and by.value not in current().builder.constants:
         index = (prim.iota(as_shape(size), 0) - by) % lift(size)
         return prim.take(x, index, axis)
     if isinstance(by, Tensor):
@@ -350,7 +351,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     k = normalize_axis(axis, x.ndim)
     parts = [x]
     for extra, front in ((prepend, True), (append, False)):
-        if extra is None or extra is np._NoValue:  # type: ignore[attr-defined]
+        if extra is None or extra is np._NoValue:
             continue
         piece = strong(extra)
         if piece.ndim == 0:
@@ -395,7 +396,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
         return prim.concatenate([part(x, k, 0, wrap(start)), part(x, k, wrap(start + count))], k)
     places = _places(obj, x.shape[k], k, 0, "np.delete")
     edges = [-1, *places, x.shape[k]]
-    parts = [part(x, k, a + 1, b) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [part(x, k, a + 1, b) for a, b in pairwise(edges)]
     return prim.concatenate(parts, k)
 
 

@@ -1,4 +1,4 @@
-"""`np.pad`: one axis after the other, each a concatenation of what is before, the array, and after."""
+"""`np.pad`: one axis after the other, what is before, the array and what is after concatenated."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def _pairs(value: Any, rank: int, name: str) -> list[tuple[Any, Any]]:
         if len(entries) == 1:
             return [(entries[0], entries[0])] * rank
         if len(entries) == 2:
-            return [tuple(entries)] * rank  # type: ignore[list-item]
+            return [tuple(entries)] * rank
     elif len(entries) in (1, rank):
         pairs = [tuple(e) * (2 if len(e) == 1 else 1) for e in entries]
-        return pairs * (rank if len(pairs) == 1 else 1)  # type: ignore[return-value]
+        return pairs * (rank if len(pairs) == 1 else 1)
     fail(errors.ShapeError, f"{name} {value!r} does not fit an array of {rank} dimensions")
 
 

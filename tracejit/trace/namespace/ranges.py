@@ -1,4 +1,4 @@
-"""`arange`, `linspace` and kin: their lengths may be sizes, their bounds of the spaced ones traced."""
+"""`arange`, `linspace` and kin: lengths may be sizes, and the bounds of `linspace` traced."""
 
 from __future__ import annotations
 

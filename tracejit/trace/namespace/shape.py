@@ -282,7 +282,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     if i == j:
         raise ValueError("axis1 and axis2 cannot be the same")
     x = prim.transpose(x, [k for k in range(x.ndim) if k not in (i, j)] + [i, j])
-    *rest, n, m = x.shape
+    *_, n, m = x.shape
     rows, columns = (0, offset) if offset >= 0 else (-offset, 0)
     n, m = n - rows, m - columns
     length = n if n <= m else m

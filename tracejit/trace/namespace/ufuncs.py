@@ -26,9 +26,6 @@ _PAIRS: dict[np.ufunc, tuple[str, str]] = {
     np.frexp: ("frexp_mantissa", "frexp_exponent"),
 }
 
-_NOT_HERE = {np.matmul, np.vecdot, np.matvec, np.vecmat}
-"""Generalized ufuncs, which are products."""
-
 
 def _implementation(ufunc: np.ufunc) -> Callable[..., Any]:
     """The traced function with the signature of `ufunc`."""
@@ -108,7 +105,7 @@ def _finish(ufunc: np.ufunc, result: Tensor, out: Any, where: Any, casting: str)
 def _check_casting(ufunc: np.ufunc, inputs: Sequence[Tensor], casting: str) -> None:
     kinds = tuple(prim.operand_dtype(t) for t in inputs)
     try:
-        ufunc.resolve_dtypes(kinds + (None,) * ufunc.nout, casting=casting)  # type: ignore[call-arg]
+        ufunc.resolve_dtypes(kinds + (None,) * ufunc.nout, casting=casting)  # type: ignore[arg-type]
     except TypeError as error:
         fail(errors.DTypeError, str(error))
 
@@ -126,10 +123,9 @@ def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
 
 
 for _ufunc in list(vars(np).values()):
-    if isinstance(_ufunc, np.ufunc) and _ufunc not in FUNCTIONS and _ufunc not in _NOT_HERE:
-        if _ufunc in BY_NUMPY or _ufunc in _PAIRS:
-            implements(_ufunc)(_implementation(_ufunc))
-            if _ufunc.nin == 2 and _ufunc.nout == 1:
-                FUNCTIONS[_ufunc, "outer"] = _outer(_ufunc)
+    if isinstance(_ufunc, np.ufunc) and (_ufunc in BY_NUMPY or _ufunc in _PAIRS):
+        implements(_ufunc)(_implementation(_ufunc))
+        if _ufunc.nin == 2 and _ufunc.nout == 1:
+            FUNCTIONS[_ufunc, "outer"] = _outer(_ufunc)
 
 METHODS["conj"] = METHODS["conjugate"] = FUNCTIONS[np.conjugate]
