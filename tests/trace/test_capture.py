@@ -230,7 +230,7 @@ BUILTIN_CASES = [
     lambda x, s, n: (x if bool(n) else -x, x if n > 2 else -x),
     lambda x, s, n: getattr(x, "sum")(),  # noqa: B009
     lambda x, s, n: np.float32(x[0]),
-    lambda x, s, n: f"{n * 2} items" if False else x,
+    lambda x, s, n: ([0.5] * n, (1,) * x.ndim, [s] * len(x)),
 ]
 
 
@@ -249,6 +249,16 @@ def check(found, expected):
         assert type(found) is type(expected), (type(found), type(expected))
         np.testing.assert_allclose(found, expected, rtol=1e-15)
         assert getattr(found, "dtype", None) == getattr(expected, "dtype", None)
+
+
+def test_text_has_the_numbers_of_this_call():
+    def f(x, n, s):
+        return f"{x.shape}, {len(x):3d}, {n!r}", str(n), repr(x.shape), {x.shape: s}
+
+    g = jit(f)
+    for k in (3, 4):
+        assert g(np.ones(k), k, 1.5) == f(np.ones(k), k, 1.5)
+    assert g.cache_info().compiled == 2
 
 
 # Traps of mutation (DESIGN, section 3): NumPy's answer, or a clear error.

@@ -340,7 +340,9 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
-        node.value = self.value(node.value)
+        node.value = self.hook("text", self.visit(node.value), at=node.value)
+        if node.format_spec is not None:
+            node.format_spec = self.visit(node.format_spec)
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:

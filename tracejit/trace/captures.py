@@ -34,8 +34,8 @@ class CaptureSource:
     """A place that is read again at each call.
 
     `global`, `item`: `container[key]` (a dict of globals or of attributes, a list, a tuple);
-    `cell`: the closure cell `container`; `attribute`: `getattr(container, key)`; `object`: `key`
-    itself, found where no place could be told.
+    `cell`: the closure cell `container` of variable `key`; `attribute`: `getattr(container, key)`;
+    `object`: `key` itself, found where no place could be told.
     """
 
     kind: str
@@ -52,7 +52,7 @@ class CaptureSource:
 
     def __str__(self) -> str:
         if self.kind == "cell":
-            return f"closure variable of {type(self.container).__name__}"
+            return f"closure variable {self.key}"
         if self.kind == "object":
             return f"an object of type {type(self.key).__name__}"
         if self.kind == "item":
@@ -190,7 +190,7 @@ class Provenance:
                 self.note(f"variable `{name}` is written only when `{fn.__name__}` is traced")
                 continue
             try:
-                self.see(CaptureSource("cell", cell, "cell_contents"), cell.cell_contents)
+                self.see(CaptureSource("cell", cell, name), cell.cell_contents)
             except ValueError:
                 continue
         for value in (*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values()):

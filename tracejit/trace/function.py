@@ -154,7 +154,9 @@ def _param(trace: Trace, names: _Names, leaf: Any, kind: Any, path: str) -> Tens
     value = trace.builder.param(TensorType(kind.dtype, tuple(shape)), path)
     if kind.weak is not None:
         trace.scalar_values[value] = leaf
-    return Tensor(Cell(value, trace, "argument", scalar=kind.scalar), weak=kind.weak)
+    order = "F" if kind.layout == "F" else "C"
+    cell = Cell(value, trace, "argument", scalar=kind.scalar, order=order)
+    return Tensor(cell, weak=kind.weak)
 
 
 def _statics(tree: TreeDef) -> Iterator[Any]:

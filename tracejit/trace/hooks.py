@@ -22,7 +22,7 @@ from tracejit.config import config
 from tracejit.trace import capture, prim
 from tracejit.trace.captures import CaptureSource, Provenance
 from tracejit.trace.context import current, fail, tracing, user_frame
-from tracejit.trace.pybuiltins import BUILTINS
+from tracejit.trace.pybuiltins import BUILTINS, spelled
 from tracejit.trace.registry import CREATORS, FUNCTIONS
 from tracejit.trace.size import Size
 from tracejit.trace.tensor import OUTSIDE, Tensor, describe
@@ -60,6 +60,11 @@ def value(x: Any) -> Any:
 def iterate(x: Any) -> Any:
     """What a loop runs over."""
     return value(x)
+
+
+def text(x: Any) -> Any:
+    """What is put into an f-string: sizes and scalar arguments by their value in this call."""
+    return spelled(value(x))
 
 
 # Attributes and items.
@@ -365,7 +370,8 @@ def _method_of_container(provenance: Provenance, owner: Any, name: str, args: An
 
 def _refuse_outside(fn: Any, args: Any, kwargs: Any) -> None:
     """NumPy and scipy functions without a traced implementation would read an array only once."""
-    name = f"{fn.__module__}.{getattr(fn, '__name__', fn)}".replace("numpy", "np", 1)
+    own = type(fn) if isinstance(fn, np.vectorize) or not hasattr(fn, "__name__") else fn
+    name = f"{own.__module__}.{own.__name__}".replace("numpy", "np", 1)
     if any(isinstance(a, np.ndarray) for a in (*args, *kwargs.values())):
         what = f"{name} of an array from outside is not supported inside a jitted function"
     elif any(map(prim.any_traced, (*args, *kwargs.values()))) and not hasattr(fn, "__wrapped__"):
@@ -405,7 +411,7 @@ class _Hooks:
     """The functions above as attributes of the one object that rewritten code gets to see."""
 
     __slots__ = ()
-    value, iterate = staticmethod(value), staticmethod(iterate)
+    value, iterate, text = staticmethod(value), staticmethod(iterate), staticmethod(text)
     attr, set_attr = staticmethod(attr), staticmethod(set_attr)
     item, set_item, delete_item = (
         staticmethod(item),

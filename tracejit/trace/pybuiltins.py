@@ -206,6 +206,19 @@ def _print(*args: Any, **kwargs: Any) -> None:
     print(*(f"<{describe(a)}>" if isinstance(a, Tensor) else a for a in args), **kwargs)
 
 
+def spelled(x: Any) -> Any:
+    """`x` with sizes and scalar arguments as the numbers they are in this call (then guards)."""
+    if isinstance(x, Size):
+        return x.__index__()
+    if isinstance(x, Tensor) and x.value in current().scalar_values:
+        return current().concretize_scalar(x.value, "it was turned into text")
+    return type(x)(map(spelled, x)) if type(x) in (tuple, list) else x
+
+
+for _original in (str, repr, format):
+    _builtin(_original)(lambda x, *rest, _as=_original: _as(spelled(x), *rest))
+
+
 # math.
 
 

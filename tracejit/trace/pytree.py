@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from tracejit.trace.size import Size
+
 
 class TreeDef:
     """The structure of a nested value. `data` is the type, keys or static that `kind` needs."""
@@ -55,7 +57,7 @@ def flatten(value: Any, path: str, leaves: list[Any], classify: Leaf) -> TreeDef
         return TreeDef(kind.__name__, None, tuple(children))
     if kind is dict:
         children = [flatten(v, f"{path}[{k!r}]", leaves, classify) for k, v in value.items()]
-        return TreeDef("dict", tuple(value), tuple(children))
+        return TreeDef("dict", tuple(map(_key, value)), tuple(children))
     found = classify(value, path)
     if found is not None:
         if found is LEAF:
@@ -70,6 +72,13 @@ def flatten(value: Any, path: str, leaves: list[Any], classify: Leaf) -> TreeDef
     names = tuple(f.name for f in fields(value) if hasattr(value, f.name))
     children = [flatten(getattr(value, n), f"{path}.{n}", leaves, classify) for n in names]
     return TreeDef("dataclass", (kind, names), tuple(children))
+
+
+def _key(key: Any) -> Any:
+    """A key of a dict; sizes in it have become guards when it was hashed."""
+    if isinstance(key, Size):
+        return key.__index__()
+    return tuple(map(_key, key)) if type(key) is tuple else key
 
 
 def is_container(value: Any) -> bool:
