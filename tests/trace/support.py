@@ -148,7 +148,7 @@ class Numpy:
         def call(*args: Any, **kwargs: Any) -> Any:
             return (FUNCTIONS[original] if tracing() else original)(*args, **kwargs)
 
-        return call if callable(original) and not isinstance(original, type) else original
+        return call if original in FUNCTIONS else original
 
 
 xp = Numpy()

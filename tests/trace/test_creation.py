@@ -99,6 +99,10 @@ def test_new_arrays_are_written() -> None:
     check(program, X, 2.5, others=[[values((6, 2)), -1.0]])
 
 
+def test_scalar_types() -> None:
+    check(lambda x: (xp.float32(x[0, 0]), xp.int64(x[0, 0]) * 2, xp.complex64(x), xp.uint8(3)), X)
+
+
 def test_traced_bounds_become_guards() -> None:
     graph, _, _ = trace(lambda x, n: xp.arange(n) + x[0, 0], X, 5)
     assert [(g.param, g.value) for g in graph.guards if isinstance(g, ScalarGuard)] == [(1, 5)]

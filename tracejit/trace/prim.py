@@ -25,6 +25,7 @@ from tracejit.trace.size import Size, as_dim, to_dim
 from tracejit.trace.tensor import Tensor, ViewStep, describe, fresh_array, from_value
 
 _WEAK_DTYPES = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
+_WIDER = {int: "iufc", float: "fc", complex: "c"}
 _WEAK_KINDS = {"i": int, "f": float, "c": complex}
 
 
@@ -235,6 +236,11 @@ def _cast_value(tensor: Tensor, dtype: np.dtype) -> Value:
         return value
     if tensor.weak is int and dtype.kind in "iu":
         _check_weak_int(tensor, dtype)
+    if tensor.weak is not None and dtype.kind in _WIDER[tensor.weak]:
+        builder = current().builder
+        if value in builder.constants:
+            with np.errstate(all="ignore"):
+                return builder.const(builder.constants[value], dtype)
     return _canonical_apply("cast", [value], {"dtype": dtype})
 
 

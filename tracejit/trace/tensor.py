@@ -28,9 +28,9 @@ from tracejit.trace.size import wrap
 class Cell:
     """A piece of memory: its current value, and how often it was written.
 
-    `origin` says whose memory it is: a temporary of this function, an argument, or an array captured from
-    outside, which may not be written. A `scalar` is a NumPy scalar and no array: it cannot be written,
-    and `s += 1` makes a new one. `order` says how its elements lie in memory, C or F.
+    `origin` says whose memory it is: a temporary of this function, an argument, or an array taken
+    from outside, which may not be written. A `scalar` is a NumPy scalar and no array: it is not
+    written, `s += 1` makes a new one. `order` says how its elements lie in memory, C or F.
     """
 
     value: Value

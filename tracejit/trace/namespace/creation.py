@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracejit import errors
+from tracejit.ir.types import SHORT_NAMES
 from tracejit.trace import prim
 from tracejit.trace.context import fail
 from tracejit.trace.namespace.elementwise import strong
@@ -150,6 +151,20 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Tensor:
         "np.asarray_chkfinite raises by the data, which is not known while tracing",
         "np.asarray(x), with the check outside the jitted function",
     )
+
+
+def _scalar_type(dtype: np.dtype) -> Callable[..., Tensor]:
+    """`np.float32(x)` and so on: a NumPy scalar of a number, a cast array of an array."""
+
+    def convert(x: Any = 0) -> Tensor:
+        tensor = cast(_converted(x, dtype), dtype)
+        return tensor if tensor.ndim else prim.scalar(tensor)
+
+    return convert
+
+
+for _dtype in SHORT_NAMES:
+    implements(_dtype.type)(_scalar_type(_dtype))
 
 
 # Matrices of a pattern.
