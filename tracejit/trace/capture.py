@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import ast
 import inspect
-import linecache
 import types
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from tracejit.trace.locate import NoSource, definition
 
 HOOKS = ".tj"
 _FACTORY = ".factory"
@@ -69,32 +69,16 @@ def _rewrite_cached(code: types.CodeType) -> types.CodeType | str:
     if found is None:
         try:
             found = _rewrite(code)
-        except _NoSource as error:
+        except NoSource as error:
             found = str(error)
         _rewritten[key] = found
     return found
 
 
-class _NoSource(Exception):
-    pass
-
-
-@dataclass
-class _Definition:
-    node: ast.FunctionDef | ast.Lambda
-    line_offset: int
-
-
 def _rewrite(code: types.CodeType) -> types.CodeType:
     if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
-        raise _NoSource("it is a coroutine")
-    lines = linecache.getlines(code.co_filename)
-    if not lines:
-        raise _NoSource(f"its source ({code.co_filename}) is not available")
-    found = _find_lambda(code, lines) if code.co_name == "<lambda>" else _find_def(code, lines)
-    node = found.node
-    if found.line_offset:
-        ast.increment_lineno(node, found.line_offset)
+        raise NoSource("it is a coroutine")
+    node = definition(code)
     _check_same(code, node)
     _strip(node)
     rewriter = _Rewriter(_class_name(code))
@@ -108,7 +92,7 @@ def _rewrite(code: types.CodeType) -> types.CodeType:
     made = _nested(_nested(whole, _FACTORY), code.co_name)
     extra = set(made.co_freevars) - set(code.co_freevars) - {HOOKS}
     if extra:
-        raise _NoSource(f"its source has changed: {', '.join(sorted(extra))}")
+        raise NoSource(f"its source has changed: {', '.join(sorted(extra))}")
     made = made.replace(co_qualname=code.co_qualname)
     _remember(made)
     return made
@@ -157,58 +141,7 @@ def _check_same(code: types.CodeType, node: ast.FunctionDef | ast.Lambda) -> Non
     names += [a.arg for a in (args.vararg, args.kwarg) if a is not None]
     owner = _class_name(code)
     if tuple(mangle(n, owner) for n in names) != code.co_varnames[: len(names)]:
-        raise _NoSource("its source has changed since it was imported")
-
-
-# Finding the definition.
-
-
-def _find_def(code: types.CodeType, lines: list[str]) -> _Definition:
-    start = code.co_firstlineno - 1
-    if start >= len(lines):
-        raise _NoSource("its source has changed since it was imported")
-    block = inspect.getblock(lines[start:])
-    indented = block[0][:1] in " \t"
-    try:
-        tree = ast.parse("".join(["if 1:\n", *block] if indented else block))
-    except SyntaxError:
-        raise _NoSource("its source cannot be parsed on its own") from None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            return _Definition(node, start - 1 if indented else start)
-    raise _NoSource("its source has changed since it was imported")
-
-
-def _find_lambda(code: types.CodeType, lines: list[str]) -> _Definition:
-    try:
-        tree = ast.parse("".join(lines))
-    except SyntaxError:
-        raise _NoSource("its source cannot be parsed") from None
-    nodes = [
-        n for n in ast.walk(tree) if isinstance(n, ast.Lambda) and n.lineno == code.co_firstlineno
-    ]
-    if len(nodes) > 1:
-        nodes = [n for n in nodes if _span(code) == _node_span(n.body)]
-    if len(nodes) != 1:
-        raise _NoSource("it cannot be told apart from other lambdas on its line")
-    return _Definition(nodes[0], 0)
-
-
-def _span(code: types.CodeType) -> tuple[tuple[int, int], tuple[int, int]]:
-    """From where to where in the source the instructions of `code` come."""
-    starts, ends = [], []
-    for line, end_line, column, end_column in code.co_positions():
-        if None in (line, end_line, column, end_column) or column == end_column:
-            continue
-        starts.append((line, column))
-        ends.append((end_line, end_column))
-    if not starts:
-        return (0, 0), (0, 0)
-    return min(starts), max(ends)  # type: ignore[return-value]
-
-
-def _node_span(node: ast.expr) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
+        raise NoSource("its source has changed since it was imported")
 
 
 def _class_name(code: types.CodeType) -> str:
@@ -275,7 +208,28 @@ class _Rewriter(ast.NodeTransformer):
         store = ast.copy_location(ast.Name(name, ast.Store()), at)
         return store, ast.copy_location(ast.Name(name, ast.Load()), at)
 
+    def unpacked(self, old: ast.expr, new: ast.expr) -> ast.expr:
+        """A value that is taken apart, unless it is spelled out item by item."""
+        return new if isinstance(old, (ast.Tuple, ast.List)) else self.hook("iterate", new, at=old)
+
     # Expressions.
+
+    def visit_Starred(self, node: ast.Starred) -> ast.expr:
+        new = self.visit(node.value)
+        node.value = self.unpacked(node.value, new) if isinstance(node.ctx, ast.Load) else new
+        return node
+
+    def visit_keyword(self, node: ast.keyword) -> ast.keyword:
+        new = self.visit(node.value)
+        node.value = new if node.arg is not None else self.hook("iterate", new, at=node.value)
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.expr:
+        for k, (key, old) in enumerate(zip(node.keys, node.values, strict=True)):
+            new = self.visit(old)
+            node.keys[k] = self.visit(key) if key is not None else None
+            node.values[k] = new if key is not None else self.hook("iterate", new, at=old)
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         if isinstance(node.func, ast.Name) and node.func.id in _FRAME_SENSITIVE:
@@ -388,6 +342,8 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         value = self.visit(node.value)
+        if any(isinstance(t, (ast.Tuple, ast.List)) for t in node.targets):
+            value = self.unpacked(node.value, value)
         if all(_plain(t) for t in node.targets):
             node.value = value
             node.targets = [self.visit(t) for t in node.targets]

@@ -14,7 +14,10 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir.types import SHORT_NAMES
+from tracejit.trace.context import user_loc
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container, unflatten
+from tracejit.trace.size import Size
+from tracejit.trace.tensor import Tensor
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,12 @@ class Signature:
         if isinstance(value, TensorSpec):
             self._check_array(value, path)
             return LEAF
+        if isinstance(value, (Tensor, Size)):
+            raise errors.EscapedTracerError(
+                f"argument `{path}` of `{self.name}` is a traced value of a call that has ended",
+                loc=user_loc(),
+                instead="return it from the jitted function that made it",
+            )
         if is_static(value):
             return TreeDef("static", self.static(value, path))
         if is_container(value):

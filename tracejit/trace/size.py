@@ -22,16 +22,18 @@ from tracejit.trace.registry import FUNCTIONS, METHODS
 class Size:
     """A dim with Python's int operators. `n / 2` and arithmetic with floats give tensors."""
 
-    __slots__ = ("dim",)
+    __slots__ = ("dim", "trace")
 
     def __init__(self, dim: Dim) -> None:
         self.dim = dim
+        self.trace = current()
 
     def _arith(self, other: Any, name: str, swap: bool = False) -> Any:
         value = as_dim(other)
         if value is None:
             return self._numeric(other, name, swap)
-        a, b = (value, self.dim) if swap else (self.dim, value)
+        own = _own_dim(self)
+        a, b = (value, own) if swap else (own, value)
         try:
             return wrap(_ARITHMETIC[name](a, b))
         except ZeroDivisionError:
@@ -109,7 +111,7 @@ class Size:
         value = as_dim(other)
         if value is None:
             return NotImplemented
-        return current().decide(self.dim, relation, value, "a comparison of sizes")
+        return current().decide(_own_dim(self), relation, value, "a comparison of sizes")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or ufunc not in FUNCTIONS:
@@ -147,8 +149,7 @@ class Size:
 
     def __index__(self) -> int:
         """The value in this call; from here on a guard."""
-        trace = current()
-        dim = trace.canonical(self.dim)
+        trace, dim = current(), _own_dim(self)
         value = trace.hint(dim)
         if value is None:
             fail(
@@ -178,10 +179,22 @@ def wrap(dim: Dim) -> Any:
     return dim if isinstance(dim, int) else Size(dim)
 
 
+def _own_dim(size: Size) -> Dim:
+    """The dim of `size`, which must belong to the current trace: another one has other symbols."""
+    trace = current()
+    if size.trace is not trace:
+        fail(
+            errors.EscapedTracerError,
+            f"a size {size.dim} is used outside the call of `{size.trace.name}` that made it",
+            "return it from the jitted function; do not keep it anywhere else",
+        )
+    return trace.canonical(size.dim)
+
+
 def as_dim(x: Any) -> Dim | None:
     """The dim that an int, NumPy integer, `Size` or dim expression is, else None."""
     if isinstance(x, Size):
-        return current().canonical(x.dim)
+        return _own_dim(x)
     if isinstance(x, dims.Expr):
         return current().canonical(x)
     if isinstance(x, bool):
