@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.trace.support import check, trace, values
 from tracejit import errors
+from tracejit.trace.hooks import augment_item
+from tracejit.trace.tensor import Tensor
 
 BOUND = st.one_of(st.none(), st.integers(-6, 6))
 STEP = st.sampled_from([None, 1, 2, 3, -1, -2])
@@ -132,6 +134,22 @@ def test_writes_through_masks() -> None:
         x.T[x.T > 0.5] = 9
 
     check(program, values((6, 3)))
+
+
+def test_operators_in_place_through_masks() -> None:
+    def program(x: Any) -> Any:
+        augment_item("+=", x, x > 1, 2)
+        augment_item("*=", x, x[:, 0] > 0, [1.0, 2.0, 3.0])
+        augment_item("-=", x[1:], 0, x[0])
+        return x
+
+    def plain(x: Any) -> Any:
+        x[x > 1] += 2
+        x[x[:, 0] > 0] *= [1.0, 2.0, 3.0]
+        x[1:][0] -= x[0]
+        return x
+
+    check(lambda x: program(x) if isinstance(x, Tensor) else plain(x), values((6, 3)))
 
 
 def test_assignments_cast_and_broadcast() -> None:

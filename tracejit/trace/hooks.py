@@ -23,7 +23,7 @@ from tracejit.trace import capture, prim
 from tracejit.trace.captures import CaptureSource, Provenance
 from tracejit.trace.context import current, fail, tracing, user_frame
 from tracejit.trace.pybuiltins import BUILTINS, spelled
-from tracejit.trace.registry import CREATORS, FUNCTIONS
+from tracejit.trace.registry import CREATORS, FUNCTIONS, METHODS
 from tracejit.trace.size import Size
 from tracejit.trace.tensor import OUTSIDE, Tensor, describe
 
@@ -169,6 +169,10 @@ def augment_item(symbol: str, x: Any, index: Any, other: Any) -> None:
     """`x[index] op= other`."""
     if isinstance(x, np.ndarray) and tracing():
         x = prim.lift(x)
+    if isinstance(x, Tensor) and METHODS["__augment_item__"](
+        x, value(index), _INPLACE[symbol], value(other)
+    ):
+        return
     old = item(x, index)
     new = augment(symbol, old, other)
     written = isinstance(x, Tensor) and isinstance(old, Tensor) and old.cell is x.cell

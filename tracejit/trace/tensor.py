@@ -81,8 +81,10 @@ class Tensor(Operators):
     def value(self) -> Value:
         """The SSA value that a read sees now."""
         cell = self.cell
+        if cell.trace.closed:
+            _escaped(cell)
         if self._cached is None or self._cached_version != cell.version:
-            if cell.trace.closed or cell.trace is not current():
+            if cell.trace is not current():
                 _escaped(cell)
             if self._base is not None:
                 value = self.path[-1].read(self._base.value)

@@ -8,7 +8,7 @@ elements it has is known only at run time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -313,8 +313,32 @@ def _mask_of(x: Tensor, key: Any) -> Tensor | None:
 
 def _set_masked(x: Tensor, mask: Tensor, value: Any) -> None:
     """`x[mask] = value`, for a value that is the same for every selected element (or row)."""
+    wide = _wide_mask(x, mask)
+    source = _same_for_all(x, mask, cast(value, x.dtype))
+    source = prim.broadcast_to(source, x.shape[mask.ndim :])
+    x.assign(prim.select(wide, source, x).value)
+
+
+@is_method("__augment_item__")
+def augment_item(x: Tensor, key: Any, operate: Callable[[Any, Any], Any], other: Any) -> bool:
+    """`x[mask] op= other` with `operate(a, b)` for the operator; False where `key` is no mask."""
+    mask = _mask_of(x, key)
+    if mask is None:
+        return False
+    wide = _wide_mask(x, mask)
+    new = operate(prim.copy(x), _same_for_all(x, mask, lift(other)))
+    x.assign(prim.select(wide, new, x).value)
+    return True
+
+
+def _wide_mask(x: Tensor, mask: Tensor) -> Tensor:
+    """`mask`, checked to fit the leading axes of `x`, with the others as axes of size 1."""
     trace = current()
-    shape = x.shape
+    if mask.ndim > x.ndim:
+        fail(
+            errors.TracedIndexError,
+            f"too many indices for array: {describe(mask)} for {describe(x)}",
+        )
     for axis, (have, want) in enumerate(zip(mask.type.shape, x.type.shape, strict=False)):
         if not trace.same(have, want, "a mask"):
             fail(
@@ -322,26 +346,22 @@ def _set_masked(x: Tensor, mask: Tensor, value: Any) -> None:
                 f"boolean index did not match indexed array along axis {axis}: "
                 f"{describe(mask)} for {describe(x)}",
             )
-    if mask.ndim > x.ndim:
+    return prim.reshape(mask, (*x.shape[: mask.ndim], *(1,) * (x.ndim - mask.ndim)))
+
+
+def _same_for_all(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`source` without an axis over the selected elements, which it must not have."""
+    extra = source.ndim - (x.ndim - mask.ndim)
+    if extra <= 0:
+        return source
+    if not all(current().same(d, 1) for d in source.type.shape[:extra]):
         fail(
-            errors.TracedIndexError,
-            f"too many indices for array: {describe(mask)} for {describe(x)}",
+            errors.UnsupportedError,
+            f"{describe(x)} is assigned the elements of {describe(source)} one by one where a "
+            "mask is true",
+            "x[...] = np.where(mask, values, x) with values of the shape of x",
         )
-    rest = x.ndim - mask.ndim
-    source = cast(value, x.dtype)
-    if source.ndim > rest:
-        extra = source.ndim - rest
-        if not all(trace.same(d, 1) for d in source.type.shape[:extra]):
-            fail(
-                errors.UnsupportedError,
-                f"{describe(x)} is assigned the elements of {describe(source)} one by one where a "
-                "mask is true",
-                "x[...] = np.where(mask, values, x) with values of the shape of x",
-            )
-        source = prim.reshape(source, source.shape[extra:])
-    wide = prim.reshape(mask, (*shape[: mask.ndim], *(1,) * rest))
-    source = prim.broadcast_to(source, shape[mask.ndim :])
-    x.assign(prim.select(wide, source, x).value)
+    return prim.reshape(source, source.shape[extra:])
 
 
 # Functions.
