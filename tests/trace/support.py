@@ -22,19 +22,32 @@ _WEAK = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
 
 
 def trace(fn: Callable[..., Any], *args: Any) -> tuple[Graph, Any, list[np.ndarray]]:
+    """The graph of `fn`, what `fn` returned, and the concrete arrays it took from outside."""
+    return _trace(fn, *args)[:3]
+
+
+def _trace(
+    fn: Callable[..., Any], *args: Any
+) -> tuple[Graph, Any, list[np.ndarray], list[bool | None]]:
     """The graph of `fn`, whose results are those of `fn`, then each array argument afterwards.
 
-    Also what `fn` returned, and the concrete arrays it took from outside: further arguments.
+    Also what `fn` returned, the concrete arrays it took from outside, which are further arguments,
+    and for each 0-d tensor it returned whether that is a scalar.
     """
     state = Trace(getattr(fn, "__name__", "fn"))
     tensors = [_param(state, k, arg) for k, arg in enumerate(args)]
     with activate(state):
         result = fn(*tensors)
+        scalars = [leaf.scalar if _is_0d(leaf) else None for leaf in leaves(result)]
         outputs = [lift(x).value for x in leaves(result)]
         outputs += [t.value for t in tensors if t.weak is None]
         graph = state.finish(outputs)
     verify(graph)
-    return graph, result, [array for array, _ in state.captures.values()]
+    return graph, result, [array for array, _ in state.captures.values()], scalars
+
+
+def _is_0d(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.ndim == 0
 
 
 def _param(state: Trace, k: int, arg: Any) -> Tensor:
@@ -70,11 +83,9 @@ def check(
     Dtypes, shapes, values, whether a 0-d result is a scalar, and every argument afterwards are
     compared; `others` that the guards refuse are an error of the test.
     """
-    graph, result, captured = trace(fn, *args)
-    expected_kinds = leaves(_run(fn, args)[0])
-    for got, want in zip(leaves(result), expected_kinds, strict=True):
-        if isinstance(got, Tensor) and got.ndim == 0:
-            assert got.scalar == (not isinstance(want, np.ndarray)), (got.scalar, type(want))
+    graph, _, captured, scalars = _trace(fn, *args)
+    for scalar, want in zip(scalars, leaves(_run(fn, args)[0]), strict=True):
+        assert scalar is None or scalar == (not isinstance(want, np.ndarray)), type(want)
     for case in (args, *others):
         compare(graph, fn, case, ulp, captured)
     return graph
