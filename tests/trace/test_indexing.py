@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trace.support import check, trace, values
+from tests.trace.support import check, trace, values, xp
 from tracejit import errors
 from tracejit.trace.hooks import augment_item
 from tracejit.trace.tensor import Tensor
@@ -214,3 +214,13 @@ def test_what_is_not_supported_says_what_to_write() -> None:
         trace(lambda x: x.__setitem__(0, [1, 2]), x)
     with pytest.raises(errors.MutationError, match="read-only"):
         trace(lambda x: np.broadcast_to(x, (2, 5, 3)).__setitem__(0, 1), x)
+
+
+def test_a_stencil_needs_one_guard_a_dim() -> None:
+    def program(x: Any) -> Any:
+        y = xp.zeros_like(x)
+        y[1:-1, 1:-1] = x[2:, 1:-1] + x[:-2, 1:-1] - 2 * x[1:-1, 1:-1]
+        return y
+
+    graph = check(program, values((5, 6)), others=[[values((9, 4))]])
+    assert [str(g) for g in graph.guards] == ["x0 - 2 > 0", "x1 - 2 > 0"]

@@ -144,15 +144,6 @@ def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Tensor:
     return array(a, dtype, copy=None, ndmin=1)
 
 
-@implements(np.asarray_chkfinite, creator=True)
-def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Tensor:
-    fail(
-        errors.UnsupportedError,
-        "np.asarray_chkfinite raises by the data, which is not known while tracing",
-        "np.asarray(x), with the check outside the jitted function",
-    )
-
-
 def _scalar_type(dtype: np.dtype) -> Callable[..., Tensor]:
     """`np.float32(x)` and so on: a NumPy scalar of a number, a cast array of an array."""
 

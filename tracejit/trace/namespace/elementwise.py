@@ -333,11 +333,6 @@ def _chebyshev(x: Any, coefficients: list[float]) -> Any:
     return (b0 - b2) * 0.5
 
 
-@implements(np.unwrap)
-def unwrap(p: Any, *args: Any, **kwargs: Any) -> Tensor:
-    fail(errors.UnsupportedError, "np.unwrap is not supported yet", "np.angle and np.cumsum")
-
-
 # Casts and copies.
 
 
