@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,15 +15,13 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Value
 from tracejit.ir.types import TensorType
-from tracejit.trace import hooks, namespace, prim
+from tracejit.trace import hooks, prim
 from tracejit.trace.captures import CaptureSource, Provenance, ValueGuard
 from tracejit.trace.context import Trace, activate, fail, user_frame
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container, is_unchanged
 from tracejit.trace.signature import Arguments, LeafType, Signature, Static, TensorSpec
 from tracejit.trace.size import Size, as_dim
 from tracejit.trace.tensor import Cell, Tensor
-
-assert namespace  # importing it fills the tables
 
 _SYMBOLS = "nmklpqrstuvw"
 
@@ -69,6 +68,7 @@ def trace_function(
     capture: bool = True,
 ) -> Traced:
     """Run `fn` once on tensors. Raises what `fn` raises, and TraceErrors at the user's line."""
+    importlib.import_module("tracejit.trace.namespace")  # fills the tables; late: it takes 50 ms
     trace = Trace(name)
     trace.provenance = provenance = Provenance()
     names = _Names(
