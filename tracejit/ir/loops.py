@@ -145,7 +145,7 @@ class Operand:
     slot: int
     dtype: np.dtype
     written: bool = False
-    name: str = ""
+    name: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +173,8 @@ class Nest:
     chunk: tuple[int, Dim] | None = None
     scratch: tuple[Scratch, ...] = ()
     flops: float = 1.0
-    ops: int = 1
+    ops: int = field(default=1, repr=False)
     streams: bool = False
     serial: bool = False
-    loc: Loc | None = None
-    title: str = ""
-    outputs: tuple[str, ...] = field(default=())
+    loc: Loc | None = field(default=None, repr=False)
+    title: str = field(default="", repr=False)

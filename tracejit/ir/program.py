@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Param:
     type: TensorType
     layout: str = "C"
     weak: type | None = None
-    name: str = ""
+    name: str = field(default="", repr=False)
 
     @property
     def words(self) -> int:
@@ -93,7 +93,6 @@ class Buffer:
     nbytes: Dim
     result: bool = False
     place: int = 0
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class MatMul:
     a: MemRef
     b: MemRef
     out: MemRef
-    loc: Loc | None = None
+    loc: Loc | None = field(default=None, repr=False)
 
 
 Step = Nest | MatMul
@@ -127,14 +126,14 @@ class Program:
     pointers the runtime puts into the frame once.
     """
 
-    name: str
+    name: str = field(repr=False)
     frame_words: int
     params: tuple[Param, ...]
     symbols: Mapping[str, int]
     checks: tuple[tuple[int, Dim], ...]
     guards: tuple[Guard, ...]
     scalar_guards: tuple[ScalarGuard, ...]
-    constants: tuple[tuple[int, np.ndarray], ...]
+    constants: tuple[tuple[int, np.ndarray], ...] = field(repr=False)
     buffers: tuple[Buffer, ...]
     steps: tuple[Step, ...]
     results: tuple[Result, ...]

@@ -36,7 +36,7 @@ from tracejit.ir.loops import (
     Take,
 )
 from tracejit.ir.opdef import OPS
-from tracejit.ir.ops.reduce import ARG_REDUCTIONS
+from tracejit.ir.ops.reduce import ARG_REDUCTIONS, identity
 from tracejit.ir.program import MemRef
 from tracejit.ir.types import BOOL, INTP
 from tracejit.passes import maps
@@ -646,21 +646,6 @@ class ColumnNests:
         code.body.append(Store(b.address(value, map, True), var, value.type.dtype))
         if code.axes == self.loop:
             b.spilled.setdefault(key, b.address(value, map))
-
-
-def identity(op: str, dtype: np.dtype) -> Any:
-    """What a reduction starts from: for minima and maxima the extreme of the dtype."""
-    record = OPS[op]
-    if record.identity is not None:
-        return record.identity(dtype)
-    low = op in ("max", "argmax")
-    if dtype.kind == "b":
-        return np.bool_(not low)
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        return dtype.type(info.min if low else info.max)
-    edge = -np.inf if low else np.inf
-    return dtype.type(complex(edge, edge) if dtype.kind == "c" else edge)
 
 
 def collapse(nest: Nest) -> Nest:

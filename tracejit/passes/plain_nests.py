@@ -20,8 +20,9 @@ from tracejit.ir.loops import (
     Store,
     Take,
 )
+from tracejit.ir.ops.reduce import identity
 from tracejit.ir.program import MemRef
-from tracejit.passes.nests import chunked, collapse, identity
+from tracejit.passes.nests import chunked, collapse
 from tracejit.source import Loc
 
 _STARTS = {"cumsum": "sum", "cumprod": "prod", "cummin": "min", "cummax": "max"}

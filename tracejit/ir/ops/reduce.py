@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.ir.opdef import Attrs, Infer, OpDef, register
+from tracejit.ir.opdef import OPS, Attrs, Infer, OpDef, register
 from tracejit.ir.scalar import Scalar, Scalars
 from tracejit.ir.types import INTP, TensorType
 
@@ -142,3 +142,18 @@ _cumulative("cumsum", lambda o, acc, x: acc + x, lambda x, axis: np.cumsum(x, ax
 _cumulative("cumprod", lambda o, acc, x: acc * x, lambda x, axis: np.cumprod(x, axis, x.dtype))
 _cumulative("cummin", _minimum, lambda x, axis: np.minimum.accumulate(x, axis))
 _cumulative("cummax", _maximum, lambda x, axis: np.maximum.accumulate(x, axis))
+
+
+def identity(op: str, dtype: np.dtype) -> Any:
+    """What a reduction starts from: for minima and maxima the extreme of the dtype."""
+    record = OPS[op]
+    if record.identity is not None:
+        return record.identity(dtype)
+    low = op in ("max", "argmax")
+    if dtype.kind == "b":
+        return np.bool_(not low)
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        return dtype.type(info.min if low else info.max)
+    edge = -np.inf if low else np.inf
+    return dtype.type(complex(edge, edge) if dtype.kind == "c" else edge)

@@ -1,0 +1,68 @@
+"""From a program to the address of its `main`: memory cache, disk cache, compiler."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from tracejit import errors
+from tracejit.codegen_cpu import cache, machine
+from tracejit.codegen_cpu.llvm_blas import provide_blas
+from tracejit.codegen_cpu.llvm_program import FrameLayout, emit_program, frame_layout
+from tracejit.codegen_cpu.native_abi import runtime
+from tracejit.ir.program import MatMul, Program
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Loaded code: `main` takes the address of a frame and returns a status."""
+
+    program: Program
+    layout: FrameLayout
+    main: int
+    symbol: str
+    from_disk: bool
+    seconds: float
+
+
+_loaded: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+def compile_program(program: Program) -> Compiled:
+    """Load the code of `program`, compiled now unless this or another process did before."""
+    started = time.perf_counter()
+    runtime()
+    if any(isinstance(step, MatMul) for step in program.steps):
+        provide_blas()
+    key = cache.key_of(repr(program))
+    symbol = f"main_{key}"
+    from_disk = False
+    with _lock:
+        main = _loaded.get(key)
+        if main is None:
+            main, from_disk = _load_or_compile(program, key, symbol)
+            _loaded[key] = main
+    seconds = time.perf_counter() - started
+    return Compiled(program, frame_layout(program), main, symbol, from_disk, seconds)
+
+
+def _load_or_compile(program: Program, key: str, symbol: str) -> tuple[int, bool]:
+    stored = cache.read(key)
+    if stored is not None:
+        try:
+            return machine.load(stored, symbol)[0], True
+        except RuntimeError:
+            pass  # A damaged entry: compile it again.
+    try:
+        object_code = machine.compile_assembly(emit_program(program, symbol, machine.host()))
+    except RuntimeError as error:
+        raise errors.CompileError(f"LLVM refused the code of `{program.name}`: {error}") from error
+    cache.write(key, object_code)
+    return machine.load(object_code, symbol)[0], False
+
+
+def assembly(program: Program) -> str:
+    """The LLVM assembly of a program, before LLVM's own passes."""
+    return emit_program(program, "main", machine.host())

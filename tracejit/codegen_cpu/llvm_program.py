@@ -1,0 +1,198 @@
+"""A program as one LLVM module: `main(frame)` checks sizes, allocates, runs the steps.
+
+`main` returns `DONE`, or `MISS` where a check or guard does not hold (nothing has run then), or what
+went wrong. `layout` says which frame words it fills for each result: pointer, dims, byte strides.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import llvmlite.ir as ll
+
+from tracejit.codegen_cpu.llvm_blas import BlasEmitter
+from tracejit.codegen_cpu.llvm_dims import DimEmitter, number
+from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
+from tracejit.codegen_cpu.llvm_nest import STATUS_WORD, NestEmitter
+from tracejit.codegen_cpu.llvm_scalars import DOUBLE, I64, PTR, ModuleContext
+from tracejit.codegen_cpu.machine import Machine
+from tracejit.ir.dims import Dim
+from tracejit.ir.graph import ScalarGuard
+from tracejit.ir.loops import Nest
+from tracejit.ir.program import Buffer, Program
+
+DONE, MISS, INDEX_ERROR, MEMORY_ERROR = 0, 1, 2, 3
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class FrameLayout:
+    """Words of the frame beyond the program's own: `results[k]` is the first word of result k."""
+
+    words: int
+    results: tuple[int, ...]
+    small: dict[int, int]
+    """For buffers that live in the frame: pointer word -> first word of the memory."""
+
+
+def frame_layout(program: Program) -> FrameLayout:
+    """Give words to the results and to results of rank 0, which need no other memory."""
+    words = program.frame_words + 1
+    results = []
+    for result in program.results:
+        results.append(words)
+        words += 1 + 2 * len(result.ref.shape)
+    small = {}
+    for buffer in program.buffers:
+        if isinstance(buffer.nbytes, int) and buffer.nbytes <= 16:
+            small[buffer.slot] = words
+            words += 2
+    return FrameLayout(words, tuple(results), small)
+
+
+def emit_program(program: Program, symbol: str, machine: Machine) -> str:
+    """The text of the module that defines `symbol`, the program's `main`."""
+    return _ProgramEmitter(program, symbol, machine).emit()
+
+
+class _ProgramEmitter:
+    def __init__(self, program: Program, symbol: str, machine: Machine) -> None:
+        self.program = program
+        self.layout = frame_layout(program)
+        self.context = ModuleContext(symbol, machine)
+        module = self.context.module
+        self.main = ll.Function(module, ll.FunctionType(I64, [PTR]), symbol)
+        self.main.attributes.add("nounwind")
+        (self.frame,) = self.main.args
+
+    def emit(self) -> str:
+        names = [
+            NestEmitter(self.context, step, self.program.symbols).emit()
+            for step in self.program.steps
+            if isinstance(step, Nest)
+        ]
+        functions = {f.name: f for f in self.context.module.functions}
+        self.b = ll.IRBuilder(self.main.append_basic_block("entry"))
+        self.sizes = DimEmitter(self.b, self.frame, self.program.symbols)
+        self.b.store(number(DONE), self.sizes.word_address(STATUS_WORD))
+        self._check()
+        self._allocate()
+        nests = iter(names)
+        for step in self.program.steps:
+            if isinstance(step, Nest):
+                self.b.call(functions[next(nests)], [self.frame])
+            else:
+                BlasEmitter(self.context, self.b, self.sizes).emit(step)
+        self._finish()
+        return str(self.context.module)
+
+    # Before anything runs.
+
+    def _check(self) -> None:
+        conditions = [
+            self.b.icmp_signed("==", self.sizes.word(slot), self.sizes(dim))
+            for slot, dim in self.program.checks
+        ]
+        for guard in self.program.guards:
+            left, right = self.sizes(guard.left), self.sizes(guard.right)
+            conditions.append(self.b.icmp_signed(guard.relation, left, right))
+        for scalar_guard in self.program.scalar_guards:
+            conditions += self._scalar_conditions(scalar_guard)
+        if not conditions:
+            return
+        holds = conditions[0]
+        for condition in conditions[1:]:
+            holds = self.b.and_(holds, condition)
+        with self.b.if_then(self.b.not_(holds), likely=False):
+            self.b.ret(number(MISS))
+
+    def _scalar_conditions(self, guard: ScalarGuard) -> list[ll.Value]:
+        """A Python scalar is compared by its bits, so that NaN and -0.0 are values like others."""
+        slot = self.program.params[guard.param].slot + 1
+        value = guard.value
+        if isinstance(value, complex):
+            parts = [struct.pack("d", value.real), struct.pack("d", value.imag)]
+        elif isinstance(value, float):
+            parts = [struct.pack("d", value)]
+        else:
+            word = self.sizes.word(slot)
+            return [self.b.icmp_signed(guard.relation, word, number(int(value)))]
+        if guard.relation == "==":
+            return [
+                self.b.icmp_signed(
+                    "==", self.sizes.word(slot + k), number(struct.unpack("q", part)[0])
+                )
+                for k, part in enumerate(parts)
+            ]
+        here = self.sizes.word(slot, DOUBLE)
+        return [self.b.fcmp_ordered(guard.relation, here, ll.Constant(DOUBLE, value))]
+
+    # Memory.
+
+    def _allocate(self) -> None:
+        """Results one by one, everything else in one arena."""
+        arena: dict[int, Dim] = {}
+        self.owned: list[ll.Value] = []
+        for buffer in self.program.buffers:
+            if buffer.slot in self.layout.small:
+                address = self.sizes.word_address(self.layout.small[buffer.slot])
+                self.b.store(address, self.sizes.word_address(buffer.slot))
+            elif buffer.result:
+                self.owned.append(self._new(self.sizes(buffer.nbytes), buffer))
+            else:
+                arena.setdefault(buffer.place, buffer.nbytes)
+        self.arena = self._arena(arena) if arena else None
+
+    def _new(self, nbytes: ll.Value, buffer: Buffer | None) -> ll.Value:
+        allocate = self.context.declare("tracejit_alloc", PTR, [I64])
+        pointer = self.b.call(allocate, [nbytes])
+        missing = self.b.icmp_unsigned("==", self.b.ptrtoint(pointer, I64), number(0))
+        with self.b.if_then(missing, likely=False):
+            for other in self.owned:
+                self.b.call(self._free, [other])
+            self.b.ret(number(MEMORY_ERROR))
+        if buffer is not None:
+            self.b.store(pointer, self.sizes.word_address(buffer.slot))
+        return pointer
+
+    @property
+    def _free(self) -> ll.Function:
+        return self.context.declare("tracejit_free", VOID, [PTR])
+
+    def _arena(self, places: dict[int, Dim]) -> ll.Value:
+        offsets: dict[int, ll.Value] = {}
+        total: ll.Value = number(0)
+        for place, nbytes in places.items():
+            offsets[place] = total
+            padded = self.b.add(self.sizes(nbytes), number(2 * ALIGNMENT - 1))
+            total = self.b.add(total, self.b.and_(padded, number(-ALIGNMENT)))
+        arena = self._new(total, None)
+        for buffer in self.program.buffers:
+            if not buffer.result and buffer.slot not in self.layout.small:
+                pointer = offset_pointer(self.b, arena, offsets[buffer.place])
+                self.b.store(pointer, self.sizes.word_address(buffer.slot))
+        return arena
+
+    # After everything has run.
+
+    def _finish(self) -> None:
+        if self.arena is not None:
+            self.b.call(self._free, [self.arena])
+        status = self.sizes.word(STATUS_WORD)
+        failed = self.b.icmp_signed("!=", status, number(DONE))
+        with self.b.if_then(failed, likely=False):
+            for pointer in self.owned:
+                self.b.call(self._free, [pointer])
+            self.b.ret(status)
+        for result, first in zip(self.program.results, self.layout.results, strict=True):
+            ref = result.ref
+            pointer = offset_pointer(
+                self.b, self.sizes.word(ref.slot, PTR), self.sizes(ref.offset)
+            )
+            self.b.store(pointer, self.sizes.word_address(first))
+            for k, dim in enumerate((*ref.shape, *ref.strides)):
+                self.b.store(self.sizes(dim), self.sizes.word_address(first + 1 + k))
+        self.b.ret(number(DONE))
+
+

@@ -1,0 +1,148 @@
+"""Compiled programs as something Python can call.
+
+The fast way is a built-in function made by the native runtime, which checks the arguments and calls
+the code without running a line of Python; it is driven by the words that `spec_words` writes (see
+`codegen_cpu/native.py` for their meaning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracejit.ir.program import Program
+
+C_CONTIGUOUS, F_CONTIGUOUS, ALIGNED, WRITEABLE = 1, 2, 0x100, 0x400
+_WEAK_KINDS = {float: 1, int: 2, complex: 3}
+
+
+@dataclass(frozen=True)
+class InputSource:
+    """Where an input comes from at a call: `argument` a number, or a container and key.
+
+    `kind` is `argument`, `dict`, `cell`, `object`, `attribute` or `item`.
+    """
+
+    kind: str
+    holder: Any = None
+    key: Any = None
+    argument: int = 0
+
+
+_SOURCES = {"argument": 0, "dict": 1, "cell": 2, "object": 3, "attribute": 4, "item": 5}
+
+
+@dataclass(frozen=True)
+class ResultKind:
+    """How a result becomes an object: `array` and `scalar` are new, `input` is input number
+    `number` itself, `view` a view of it."""
+
+    kind: str
+    number: int = 0
+
+
+_RESULTS = {"array": 0, "scalar": 1, "input": 2, "view": 3}
+
+
+class Spec:
+    """The words of one specialization, and what they point to, kept alive."""
+
+    def __init__(
+        self,
+        program: Program,
+        main: int,
+        frame_words: int,
+        result_words: Sequence[int],
+        sources: Sequence[InputSource],
+        guards: Sequence[tuple[InputSource, Any]],
+        results: Sequence[ResultKind],
+        single: bool,
+        always_release: bool = False,
+    ) -> None:
+        self.kept: list[Any] = [program]
+        header = 10
+        inputs = [
+            self._input(source, param)
+            for source, param in zip(sources, program.params, strict=True)
+        ]
+        inputs += [self._guard(source, expected) for source, expected in guards]
+        outputs = [
+            self._result(kind, program.results[k].ref, result_words[k])
+            for k, kind in enumerate(results)
+        ]
+        constants = []
+        for slot, array in program.constants:
+            self.kept.append(array)
+            constants.append([slot, array.ctypes.data])
+        first_output = header + 12 * len(inputs)
+        first_constant = first_output + 6 * len(outputs)
+        words = [
+            main, frame_words, len(inputs), header, len(outputs), first_output, int(single),
+            int(always_release), len(constants), first_constant,
+        ]  # fmt: skip
+        for row in (*inputs, *outputs, *constants):
+            words += row
+        self.words = np.array(words, np.int64)
+
+    @property
+    def address(self) -> int:
+        return int(self.words.ctypes.data)
+
+    def _keep(self, obj: Any) -> int:
+        self.kept.append(obj)
+        return id(obj)
+
+    def _source(self, source: InputSource) -> list[int]:
+        kind = _SOURCES[source.kind]
+        if source.kind == "argument":
+            return [kind, source.argument, 0]
+        key = self._keep(source.key) if source.key is not None else 0
+        return [kind, self._keep(source.holder), key]
+
+    def _input(self, source: InputSource, param: Any) -> list[int]:
+        where = self._source(source)
+        if param.weak is not None:
+            kind = _WEAK_KINDS[param.weak]
+            return [*where, 0, kind, param.slot, 0, 0, 0, 0, id(param.weak), 0]
+        type = param.type
+        flags = ALIGNED | {"C": C_CONTIGUOUS, "F": F_CONTIGUOUS}.get(param.layout, 0)
+        distance = type.dtype.itemsize if param.layout == "I" else 0
+        descr = self._keep(np.dtype(type.dtype))
+        return [
+            *where, 0, 0, param.slot, descr, type.ndim, flags, flags, id(np.ndarray), distance,
+        ]  # fmt: skip
+
+    def _guard(self, source: InputSource, expected: Any) -> list[int]:
+        return [*self._source(source), self._keep(expected), 4, 0, 0, 0, 0, 0, 0, 0]
+
+    def _result(self, kind: ResultKind, ref: Any, word: int) -> list[int]:
+        descr = self._keep(np.dtype(ref.dtype))
+        flags = ALIGNED | WRITEABLE
+        return [_RESULTS[kind.kind], word, descr, len(ref.shape), kind.number, flags]
+
+
+class Table:
+    """The specializations of one function, as the native entry reads them; the newest come first."""
+
+    MOST = 24
+
+    def __init__(self, arguments: int) -> None:
+        self.words = np.zeros(3 + self.MOST, np.int64)
+        self.words[0] = arguments
+        self.specs: list[Spec] = []
+
+    def add(self, spec: Spec) -> None:
+        """Put `spec` in front. One beyond the room drops out of the fast way, not out of use."""
+        self.specs.insert(0, spec)
+        shown = self.specs[: self.MOST]
+        # A reader without the lock sees fewer specializations for a moment, never a wrong one.
+        self.words[1] = 0
+        self.words[3 : 3 + len(shown)] = [s.address for s in shown]
+        self.words[1] = len(shown)
+
+    @property
+    def hits(self) -> int:
+        return int(self.words[2])
