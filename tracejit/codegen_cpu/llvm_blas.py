@@ -83,7 +83,8 @@ class BlasEmitter:
         """Room for the arguments that BLAS takes by reference, in the entry block of the function."""
         entry = ll.IRBuilder(self.b.function.entry_basic_block)
         entry.position_at_start(self.b.function.entry_basic_block)
-        return entry.alloca(ll.ArrayType(I64, 16))
+        # llvmlite gives a typed pointer here; what goes through it has several types.
+        return entry.inttoptr(entry.ptrtoint(entry.alloca(ll.ArrayType(I64, 16)), I64), PTR)
 
     def _product(
         self, step: MatMul, at_a: ll.Value, at_b: ll.Value, at_out: ll.Value,

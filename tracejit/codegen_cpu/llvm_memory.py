@@ -141,17 +141,26 @@ class Memory:
         """The address of each lane's element."""
         steps = ll.Constant(ll.VectorType(I64, self.lanes), list(range(self.lanes)))
         by = number(stride) if isinstance(stride, int) else stride
-        offsets = self.b.mul(steps, splat(self.b, by, self.lanes))
-        return self.b.gep(pointer, [offsets], source_etype=I8)
+        return self.spread(pointer, self.b.mul(steps, splat(self.b, by, self.lanes)))
+
+    def spread(self, pointer: ll.Value, offsets: ll.Value) -> ll.Value:
+        """An address for each lane: `pointer`, one or a vector of them, plus bytes.
+
+        Through integers, because llvmlite gives an address computation with a vector index the type
+        of a single pointer.
+        """
+        if isinstance(pointer.type, ll.VectorType):
+            base = self.b.ptrtoint(pointer, ll.VectorType(I64, self.lanes))
+        else:
+            base = splat(self.b, self.b.ptrtoint(pointer, I64), self.lanes)
+        return self.b.inttoptr(self.b.add(base, offsets), ll.VectorType(PTR, self.lanes))
 
     def load_many(self, pointers: ll.Value, dtype: np.dtype, mask: ll.Value | None) -> Scalar:
         """An element for each lane from an address of its own."""
         if dtype not in REAL_OF:
             return self._from_memory(self.gather(pointers, dtype, mask), dtype)
         real = REAL_OF[dtype]
-        second = self.b.gep(
-            pointers, [splat(self.b, number(real.itemsize), self.lanes)], source_etype=I8
-        )
+        second = self.spread(pointers, splat(self.b, number(real.itemsize), self.lanes))
         parts = [Scalar(self.o, real, self.gather(p, real, mask)) for p in (pointers, second)]
         return self.o.complex(*parts)
 

@@ -308,14 +308,12 @@ class NestEmitter:
                 offset_pointer(self.b, pointer, offsets), inside.v, instr, memory
             )
             return
-        pointers = self.b.gep(pointer, [offsets], source_etype=ll.IntType(8))
+        pointers = memory.spread(pointer, offsets)
         if not (isinstance(stride, int) and stride == 0):
             steps = ll.Constant(ll.VectorType(I64, o.lanes), list(range(o.lanes)))
             by_lane = number(stride) if isinstance(stride, int) else stride
-            pointers = self.b.gep(
-                pointers, [self.b.mul(steps, splat(self.b, by_lane, o.lanes))],
-                source_etype=ll.IntType(8),
-            )  # fmt: skip
+            steps = self.b.mul(steps, splat(self.b, by_lane, o.lanes))
+            pointers = memory.spread(pointers, steps)
         on = inside.v if mask is None else self.b.and_(inside.v, mask)
         variables[instr.var] = memory.load_many(pointers, instr.dtype, on)
 

@@ -81,7 +81,7 @@ def target_machine() -> llvm.TargetMachine:
     """A code generator for this CPU; one per compilation, they are not shared between threads."""
     machine = host()
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=machine.cpu, features=machine.features, opt=2, reloc="pic", codemodel="jitdefault",
+        cpu=machine.cpu, features=machine.features, opt=2, reloc="static", codemodel="jitdefault",
         jit=True,
     )  # fmt: skip
 
