@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import threading
 import time
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, NoReturn
 
 import numpy as np
 
 from tracejit import errors
+from tracejit.compiler import Executable, compile_traced, fast_spec, optimize
 from tracejit.ir.graph import Graph, ScalarGuard, producers
-from tracejit.ir.interpret import bind_sizes, run
+from tracejit.ir.interpret import bind_sizes
 from tracejit.ir.program import Target
+from tracejit.runtime.executable import Table
 from tracejit.trace import hooks
 from tracejit.trace.captures import same
 from tracejit.trace.context import tracing
@@ -26,20 +28,6 @@ from tracejit.trace.signature import Arguments, Signature
 
 _MODES = ("fast_run", "fast_compile", "debug", "nan_guard")
 _TARGETS = ("cpu", "cuda")
-Runner = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
-
-
-def compile_graph(graph: Graph, target: Target) -> Runner:
-    """Code that computes the results of `graph` from its params, in fresh writable arrays.
-
-    The caller has checked that the sizes fit.
-    """
-
-    def call(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        inputs = [np.asarray(a, v.type.dtype) for a, v in zip(arrays, graph.params, strict=True)]
-        return [np.array(a) for a in run(graph, inputs, bind_sizes(graph, inputs))]
-
-    return call
 
 
 @dataclass(frozen=True)
@@ -69,7 +57,7 @@ class Specialization:
     """One compiled version of a function: what it was traced for, and the code."""
 
     traced: Traced
-    runner: Runner
+    executable: Executable
     scalar_guards: tuple[ScalarGuard, ...] = field(init=False)
     written: tuple[int, ...] = field(init=False)
 
@@ -110,7 +98,7 @@ class Specialization:
         traced = self.traced
         if self.written:
             _check_writable(traced, arrays)
-        found = self.runner(arrays)
+        found = self.executable.run(arrays)
         for number, index in traced.writebacks:
             np.copyto(arrays[number], found[index])
         leaves: list[Any] = []
@@ -194,12 +182,22 @@ class Jitted:
         self.signature = Signature(fn, static_argnames)
         self.profile = None
         self._table: dict[Any, tuple[Specialization, ...]] = {}
+        self._fast_table: Table | None = None
+        self._entry: Callable[..., Any] = _no_entry
         self._lock = threading.RLock()
         self._hits = 0
         self._disk_hits = 0
         self._seconds = 0.0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            found = self._entry(*args)
+            if found is not NotImplemented and type(found) is not int:
+                return found
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that the native entry does not answer."""
         if tracing():
             return self.__tracejit_inline__(*args, **kwargs)
         try:
@@ -233,7 +231,11 @@ class Jitted:
 
     def optimize(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph after all passes."""
-        raise NotImplementedError("the passes are not connected yet")
+        try:
+            traced = self._trace(self.signature.flatten(args, kwargs))
+            return optimize(traced.graph, self.target)
+        except Exception as error:
+            raise _trimmed(error)  # noqa: B904
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """The emitted code."""
@@ -263,7 +265,8 @@ class Jitted:
     def cache_info(self) -> CacheInfo:
         """Counts of compilations and of calls that needed none."""
         compiled = sum(map(len, self._table.values()))
-        return CacheInfo(compiled, self._hits, self._disk_hits, self._seconds)
+        fast = self._fast_table.hits if self._fast_table is not None else 0
+        return CacheInfo(compiled, self._hits + fast, self._disk_hits, self._seconds)
 
     def _trace(self, arguments: Arguments) -> Traced:
         return trace_function(self.fn, self.signature, arguments, self.name, self.capture)
@@ -276,30 +279,48 @@ class Jitted:
                     return found, arrays
             started = time.perf_counter()
             traced = self._trace(arguments)
-            made = Specialization(traced, compile_graph(traced.graph, self.target))
+            made = Specialization(traced, compile_traced(traced, self.target, self.mode))
             arrays = made.inputs(arguments.leaves)
             if arrays is None:
                 raise errors.CompileError(
                     f"`{self.name}` does not accept the arguments it was traced for"
                 )
             self._table[arguments.key] = (made, *self._table.get(arguments.key, ()))
+            self._disk_hits += made.executable.from_disk
+            self._offer_fast_call(made, arguments)
             self._seconds += time.perf_counter() - started
             return made, arrays
+
+    def _offer_fast_call(self, made: Specialization, arguments: Arguments) -> None:
+        """Let the native entry answer calls like this one from now on, where it can."""
+        spec = fast_spec(made.traced, arguments, made.executable)
+        native = import_module("tracejit.codegen_cpu.native_abi").runtime() if spec else None
+        if spec is None or native is None:
+            return
+        if self._fast_table is None:
+            self._fast_table = Table(len(arguments.trees))
+            self._entry = native.make_entry(self._fast_table.words, self.name)
+        self._fast_table.add(spec)
 
     def __reduce__(self) -> Any:
         if _is_importable(self):
             return self.__qualname__  # type: ignore[attr-defined]
-        cloudpickle = importlib.import_module("cloudpickle")
+        cloudpickle = import_module("cloudpickle")
         return _unpickle, (cloudpickle.dumps(self.fn), self.options)
 
     def __repr__(self) -> str:
         return f"<tracejit.jit of {self.name}>"
 
 
+def _no_entry(*args: Any) -> Any:
+    """Stands in for the native entry until there is one."""
+    return NotImplemented
+
+
 def _is_importable(jitted: Jitted) -> bool:
     module = getattr(jitted, "__module__", None)
     try:
-        found: Any = importlib.import_module(str(module))
+        found: Any = import_module(str(module))
         for part in jitted.__qualname__.split("."):  # type: ignore[attr-defined]
             found = getattr(found, part)
     except (ImportError, AttributeError):
@@ -308,7 +329,7 @@ def _is_importable(jitted: Jitted) -> bool:
 
 
 def _unpickle(function: bytes, options: dict[str, Any]) -> Jitted:
-    cloudpickle = importlib.import_module("cloudpickle")
+    cloudpickle = import_module("cloudpickle")
     return Jitted(cloudpickle.loads(function), **options)
 
 

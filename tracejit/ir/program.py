@@ -110,10 +110,9 @@ Step = Nest | MatMul
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A result: a new array or scalar over `ref`, or an argument itself (`param`)."""
+    """A result: a new array, or scalar, that takes over the buffer in which `ref` lies."""
 
     ref: MemRef
-    param: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

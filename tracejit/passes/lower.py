@@ -24,7 +24,6 @@ from tracejit.ir.program import (
     Step,
     contiguous_strides,
 )
-from tracejit.ir.types import TensorType
 from tracejit.passes import maps
 from tracejit.passes.nests import NestBuilder
 from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, take, update
@@ -61,7 +60,7 @@ class _Lowering:
         for position, node in enumerate(self.graph.nodes):
             self._lower(node)
             self._release(position)
-        results = tuple(self._result(v) for v in self.graph.results)
+        results = self._results()
         guards = [g for g in self.graph.guards if isinstance(g, Guard)]
         scalar_guards = [g for g in self.graph.guards if isinstance(g, ScalarGuard)]
         return Program(
@@ -260,17 +259,33 @@ class _Lowering:
 
     # Results.
 
-    def _result(self, value: Value) -> Result:
-        ref = self.memory[value]
-        for k, param in enumerate(self.graph.params):
-            if param is value:
-                return Result(ref, k)
-        if ref.slot in self.buffers and not self.buffers[ref.slot].result:
-            raise AssertionError("a result lies in the arena")
-        return Result(ref)
+    def _results(self) -> tuple[Result, ...]:
+        """Each result in memory of its own, which it fills: views and repeated ones are copied."""
+        found: list[Result] = []
+        taken: set[int] = set()
+        for value in self.graph.results:
+            ref = self.memory[value]
+            buffer = self.buffers.get(ref.slot)
+            whole = (
+                buffer is not None
+                and buffer.result
+                and ref.offset == 0
+                and dims.product(ref.shape) * ref.dtype.itemsize == buffer.nbytes
+                and not any(_may_be_zero(s) for s in ref.strides)
+            )
+            if not whole or ref.slot in taken:
+                target = self.new_buffer(ref.dtype, ref.shape, result=True)
+                name = f"nest{len(self.steps)}"
+                self.steps.append(copy_nest(ref, target, name, None, "copy of a view"))
+                ref = target
+            taken.add(ref.slot)
+            found.append(Result(ref))
+        return tuple(found)
 
-    def type_of(self, value: Value) -> TensorType:
-        return value.type
+
+def _may_be_zero(stride: Dim) -> bool:
+    """Whether a view may repeat elements: a broadcast has stride 0."""
+    return isinstance(stride, int) and stride == 0
 
 
 _HANDLERS = {

@@ -17,6 +17,7 @@ from tracejit.ir.pprint import format_graph
 from tracejit.ir.program import Target
 from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
+from tracejit.passes.fuse import fuse
 from tracejit.passes.simplify import simplify
 
 Pass = Callable[[Graph, Target], Graph]
@@ -24,9 +25,11 @@ Pass = Callable[[Graph, Target], Graph]
 PASSES: tuple[Pass, ...] = (
     simplify,
     cse,
+    simplify,
     dce,
+    fuse,
 )
-"""Every pass, in the order in which they run."""
+"""Every pass, in the order in which they run. What `cse` merges lets `simplify` see more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.ir.program import Program
+from tracejit.ir.program import Program, Result
 
 C_CONTIGUOUS, F_CONTIGUOUS, ALIGNED, WRITEABLE = 1, 2, 0x100, 0x400
 _WEAK_KINDS = {float: 1, int: 2, complex: 3}
@@ -69,9 +69,12 @@ class Spec:
             for source, param in zip(sources, program.params, strict=True)
         ]
         inputs += [self._guard(source, expected) for source, expected in guards]
+        computed = iter(zip(program.results, result_words, strict=True))
         outputs = [
-            self._result(kind, program.results[k].ref, result_words[k])
-            for k, kind in enumerate(results)
+            [_RESULTS["input"], 0, 0, 0, kind.number, 0]
+            if kind.kind == "input"
+            else self._result(kind, *next(computed))
+            for kind in results
         ]
         constants = []
         for slot, array in program.constants:
@@ -108,17 +111,23 @@ class Spec:
             kind = _WEAK_KINDS[param.weak]
             return [*where, 0, kind, param.slot, 0, 0, 0, 0, id(param.weak), 0]
         type = param.type
-        flags = ALIGNED | {"C": C_CONTIGUOUS, "F": F_CONTIGUOUS}.get(param.layout, 0)
+        # Strided code also works for contiguous arrays, but these deserve code of their own.
+        mask = C_CONTIGUOUS | F_CONTIGUOUS
+        mask, flags = {"C": (C_CONTIGUOUS,) * 2, "F": (F_CONTIGUOUS,) * 2}.get(
+            param.layout, (mask, 0)
+        )
         distance = type.dtype.itemsize if param.layout == "I" else 0
         descr = self._keep(np.dtype(type.dtype))
         return [
-            *where, 0, 0, param.slot, descr, type.ndim, flags, flags, id(np.ndarray), distance,
+            *where, 0, 0, param.slot, descr, type.ndim, mask | ALIGNED, flags | ALIGNED,
+            id(np.ndarray), distance,
         ]  # fmt: skip
 
     def _guard(self, source: InputSource, expected: Any) -> list[int]:
         return [*self._source(source), self._keep(expected), 4, 0, 0, 0, 0, 0, 0, 0]
 
-    def _result(self, kind: ResultKind, ref: Any, word: int) -> list[int]:
+    def _result(self, kind: ResultKind, result: Result, word: int) -> list[int]:
+        ref = result.ref
         descr = self._keep(np.dtype(ref.dtype))
         flags = ALIGNED | WRITEABLE
         return [_RESULTS[kind.kind], word, descr, len(ref.shape), kind.number, flags]

@@ -19,7 +19,14 @@ from tracejit.trace import hooks, prim
 from tracejit.trace.captures import CaptureSource, Provenance, ValueGuard
 from tracejit.trace.context import Trace, activate, fail, user_frame
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container, is_unchanged
-from tracejit.trace.signature import Arguments, LeafType, Signature, Static, TensorSpec
+from tracejit.trace.signature import (
+    Arguments,
+    LeafType,
+    Signature,
+    Static,
+    TensorSpec,
+    array_type,
+)
 from tracejit.trace.size import Size, as_dim
 from tracejit.trace.tensor import Cell, Tensor
 
@@ -58,6 +65,7 @@ class Traced:
     outputs: tuple[Output, ...]
     writebacks: tuple[tuple[int, int], ...]
     notes: tuple[str, ...] = ()
+    capture_layouts: tuple[str, ...] = ()
 
 
 def trace_function(
@@ -108,6 +116,7 @@ def trace_function(
         tuple(outputs),
         tuple(writebacks),
         tuple(provenance.notes),
+        tuple(array_type(array).layout for array, _ in trace.captures.values()),
     )
 
 

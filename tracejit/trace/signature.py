@@ -59,7 +59,7 @@ class LeafType:
     """What code is specialized on, for one leaf.
 
     `weak` is the Python type of a scalar argument; `scalar` marks a NumPy scalar; `layout` is `C`
-    (contiguous), `F` or `S` (strided).
+    (contiguous), `F`, `I` (strided, elements of the last axis adjacent) or `S` (strided).
     """
 
     dtype: np.dtype
@@ -274,7 +274,12 @@ def leaf_type(leaf: Any) -> tuple[Any, Any]:
 def array_type(array: np.ndarray) -> LeafType:
     """The `LeafType` of an array."""
     flags = array.flags
-    layout = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "S"
+    if flags.c_contiguous:
+        layout = "C"
+    elif flags.f_contiguous:
+        layout = "F"
+    else:
+        layout = "I" if array.strides[-1] == array.itemsize else "S"
     return _intern(array.dtype, array.ndim, layout, None, False)
 
 

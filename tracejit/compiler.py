@@ -1,0 +1,205 @@
+"""From a traced function to code: passes, lowering, the back end of the target, the fast call."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from tracejit.config import config
+from tracejit.ir.graph import Graph
+from tracejit.ir.interpret import bind_sizes, run
+from tracejit.ir.program import Program, Target
+from tracejit.passes.lower import lower
+from tracejit.passes.pipeline import run_pipeline
+from tracejit.runtime.executable import InputSource, ResultKind, Spec, Table
+from tracejit.trace.captures import CaptureSource, ValueGuard
+from tracejit.trace.function import Traced
+from tracejit.trace.signature import Arguments
+
+Runner = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
+STATUS_TEXT = {2: "an index is out of bounds", 3: "there is not enough memory"}
+
+
+@dataclass(frozen=True, eq=False)
+class Executable:
+    """A compiled graph. `run` takes the params as arrays and gives the results as fresh arrays.
+
+    `code` is what the back end made of `program`; None where the graph is interpreted.
+    """
+
+    graph: Graph
+    run: Runner
+    program: Program | None = None
+    code: Any = None
+    seconds: float = 0.0
+    from_disk: bool = False
+
+
+def optimize(graph: Graph, target: Target) -> Graph:
+    """The graph after every pass."""
+    return run_pipeline(graph, target)
+
+
+def program_of(traced: Traced, target: Target) -> Program:
+    """The program of a traced function."""
+    layouts, weak = _layouts(traced)
+    return lower(optimize(traced.graph, target), layouts, weak)
+
+
+def _layouts(traced: Traced) -> tuple[list[str], list[type | None]]:
+    """Layout and weak type of every param; captured arrays may change theirs."""
+    leaves = traced.leaves
+    captured = len(traced.graph.params) - len(leaves)
+    layouts = [leaf.layout for leaf in leaves] + [
+        traced.capture_layouts[k] for k in range(captured)
+    ]
+    return layouts, [leaf.weak for leaf in leaves] + [None] * captured
+
+
+def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executable:
+    """Compile for the host. In mode `fast_compile` the graph is interpreted with NumPy."""
+    if (mode or config.mode) == "fast_compile":
+        return interpreted(traced.graph)
+    backend = import_module("tracejit.codegen_cpu.compile")
+    native = import_module("tracejit.codegen_cpu.native_abi").runtime()
+    if native is None:
+        warnings.warn(
+            "tracejit has no native runtime for this platform: functions are interpreted",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        return interpreted(traced.graph)
+    program = program_of(traced, target)
+    code = backend.compile_program(program)
+    sources = [InputSource("argument", argument=k) for k in range(len(program.params))]
+    kinds = [ResultKind("array")] * len(program.results)
+    spec = _spec(program, code, sources, [], kinds, single=False)
+    table = Table(len(sources))
+    table.add(spec)
+    entry = native.make_entry(table.words, traced.graph.name)
+    weak = [p.weak for p in program.params]
+
+    def call(arrays: Sequence[Any]) -> Sequence[np.ndarray]:
+        found = entry(*(a if w else np.asarray(a) for a, w in zip(arrays, weak, strict=True)))
+        if type(found) is int:
+            raise status_error(found)
+        if found is NotImplemented:
+            found = entry(*(_plain(a, p) for a, p in zip(arrays, program.params, strict=True)))
+        if found is NotImplemented:
+            raise AssertionError(f"{traced.graph.name}: the code does not take its arguments")
+        return found
+
+    call.table = table  # type: ignore[attr-defined]
+    return Executable(traced.graph, call, program, code, code.seconds, code.from_disk)
+
+
+def status_error(status: int) -> Exception:
+    """The exception for a status that compiled code returned."""
+    if status == 3:
+        return MemoryError(STATUS_TEXT[3])
+    return IndexError(STATUS_TEXT.get(status, f"compiled code failed with status {status}"))
+
+
+def _plain(array: Any, param: Any) -> Any:
+    """An array as the native entry takes it: no subclass, the standard descriptor, aligned."""
+    if param.weak is not None:
+        return param.weak(array)
+    flags = ["ALIGNED"]
+    plain = np.require(np.asarray(array), requirements=flags).view(np.ndarray)
+    if plain.dtype is not param.type.dtype:
+        plain = plain.view(param.type.dtype)
+    if param.layout == "C":
+        plain = np.ascontiguousarray(plain).reshape(plain.shape)
+    elif param.layout == "F":
+        plain = np.asfortranarray(plain)
+    elif plain.flags.c_contiguous or plain.flags.f_contiguous:
+        return plain
+    return plain
+
+
+def _spec(
+    program: Program,
+    code: Any,
+    sources: Sequence[InputSource],
+    guards: Sequence[tuple[InputSource, Any]],
+    results: Sequence[ResultKind],
+    single: bool,
+) -> Spec:
+    return Spec(
+        program, code.main, code.layout.words, code.layout.results, sources, guards, results, single
+    )
+
+
+def interpreted(graph: Graph) -> Executable:
+    """The graph run node by node with NumPy."""
+
+    def call(arrays: Sequence[Any]) -> Sequence[np.ndarray]:
+        inputs = [np.asarray(a, v.type.dtype) for a, v in zip(arrays, graph.params, strict=True)]
+        return [np.array(a) for a in run(graph, inputs, bind_sizes(graph, inputs))]
+
+    return Executable(graph, call)
+
+
+# The fast call.
+
+
+def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> Spec | None:
+    """The words by which the native entry runs a specialization; None where Python is needed.
+
+    Python is needed for nested arguments and results, results that are Python numbers, writes into
+    arguments, and guards that are more than the identity of an object.
+    """
+    program = executable.program
+    if program is None or traced.writebacks or any(leaf.scalar for leaf in traced.leaves):
+        return None
+    sources: list[InputSource] = []
+    guards: list[tuple[InputSource, Any]] = []
+    for position, tree in enumerate(arguments.trees):
+        source = InputSource("argument", argument=position)
+        if tree.kind == "leaf":
+            sources.append(source)
+        elif tree.kind == "static":
+            guards.append((source, tree.data.value))
+        else:
+            return None
+    for capture, _ in traced.captures:
+        sources.append(_input(capture))
+    for guard in traced.value_guards:
+        if guard.relation not in ("is", "equal"):
+            return None
+        guards.append((_input(guard.source), _fetched(guard)))
+    kinds: list[ResultKind] = []
+    for output in traced.outputs:
+        if output.kind not in ("array", "scalar", "param"):
+            return None
+        kinds.append(ResultKind("input" if output.kind == "param" else output.kind, output.index))
+    tree = traced.out_tree
+    single = tree.kind == "leaf"
+    if not single and (tree.kind != "tuple" or any(c.kind != "leaf" for c in tree.children)):
+        return None
+    computed = [o for o in traced.outputs if o.kind != "param"]
+    if [o.index for o in computed] != list(range(len(program.results))):
+        return None
+    return _spec(program, executable.code, sources, guards, kinds, single)
+
+
+def _input(source: CaptureSource) -> InputSource:
+    if source.kind == "object":
+        return InputSource("object", source.key)
+    if source.kind == "cell":
+        return InputSource("cell", source.container)
+    if source.kind == "attribute":
+        return InputSource("attribute", source.container, source.key)
+    kind = "dict" if type(source.container) is dict else "item"
+    return InputSource(kind, source.container, source.key)
+
+
+def _fetched(guard: ValueGuard) -> Any:
+    """The object that is there now, which is the value or equal to it."""
+    return guard.source.fetch()
+
