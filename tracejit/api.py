@@ -104,7 +104,7 @@ class Specialization:
         leaves: list[Any] = []
         for output in traced.outputs:
             if output.kind == "array":
-                leaves.append(found[output.index])
+                leaves.append(np.asarray(found[output.index]))
             elif output.kind == "scalar":
                 leaves.append(found[output.index][()])
             elif output.kind == "python":

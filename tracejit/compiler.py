@@ -17,7 +17,7 @@ from tracejit.ir.program import Program, Target
 from tracejit.passes.lower import lower
 from tracejit.passes.pipeline import run_pipeline
 from tracejit.runtime.executable import InputSource, ResultKind, Spec, Table
-from tracejit.trace.captures import CaptureSource, ValueGuard
+from tracejit.trace.captures import CaptureSource
 from tracejit.trace.function import Traced
 from tracejit.trace.signature import Arguments
 
@@ -27,7 +27,8 @@ STATUS_TEXT = {2: "an index is out of bounds", 3: "there is not enough memory"}
 
 @dataclass(frozen=True, eq=False)
 class Executable:
-    """A compiled graph. `run` takes the params as arrays and gives the results as fresh arrays.
+    """A compiled graph. `run` takes the params as arrays and gives the results as fresh arrays,
+    or NumPy scalars where they have rank 0.
 
     `code` is what the back end made of `program`; None where the graph is interpreted.
     """
@@ -77,7 +78,7 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
     program = program_of(traced, target)
     code = backend.compile_program(program)
     sources = [InputSource("argument", argument=k) for k in range(len(program.params))]
-    kinds = [ResultKind("array")] * len(program.results)
+    kinds = [ResultKind("array" if r.ref.shape else "scalar") for r in program.results]
     spec = _spec(program, code, sources, [], kinds, single=False)
     table = Table(len(sources))
     table.add(spec)
@@ -170,9 +171,10 @@ def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> S
     for capture, _ in traced.captures:
         sources.append(_input(capture))
     for guard in traced.value_guards:
-        if guard.relation not in ("is", "equal"):
+        now = guard.source.fetch()
+        if guard.relation != "is" and not (guard.relation == "equal" and _is_immutable(now)):
             return None
-        guards.append((_input(guard.source), _fetched(guard)))
+        guards.append((_input(guard.source), now))
     kinds: list[ResultKind] = []
     for output in traced.outputs:
         if output.kind not in ("array", "scalar", "param"):
@@ -184,6 +186,8 @@ def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> S
         return None
     computed = [o for o in traced.outputs if o.kind != "param"]
     if [o.index for o in computed] != list(range(len(program.results))):
+        return None
+    if any(o.kind == "array" and not program.results[o.index].ref.shape for o in computed):
         return None
     return _spec(program, executable.code, sources, guards, kinds, single)
 
@@ -199,7 +203,8 @@ def _input(source: CaptureSource) -> InputSource:
     return InputSource(kind, source.container, source.key)
 
 
-def _fetched(guard: ValueGuard) -> Any:
-    """The object that is there now, which is the value or equal to it."""
-    return guard.source.fetch()
-
+def _is_immutable(value: Any) -> bool:
+    """Whether the same object is an equal one for good."""
+    if type(value) is tuple:
+        return all(map(_is_immutable, value))
+    return not isinstance(value, (list, dict, set, bytearray, np.ndarray))

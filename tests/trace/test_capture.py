@@ -170,6 +170,7 @@ def test_lines_of_errors():
     assert [fr.name for fr in frames] == [
         "test_lines_of_errors",
         "__call__",
+        "_call",
         "f",
         "helper_that_fails",
     ]
@@ -201,7 +202,7 @@ def test_own_exceptions_show_own_frames():
     with pytest.raises(KeyError) as info:
         jit(f)(np.ones(3))
     names = [fr.name for fr in traceback.extract_tb(info.value.__traceback__)]
-    assert names[1:] == ["__call__", "f", "inner"]
+    assert names[1:] == ["__call__", "_call", "f", "inner"]
 
 
 # Python's builtins on traced values.

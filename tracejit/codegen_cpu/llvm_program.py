@@ -43,9 +43,12 @@ def frame_layout(program: Program) -> FrameLayout:
     for result in program.results:
         results.append(words)
         words += 1 + 2 * len(result.ref.shape)
+    # The memory of a result of higher rank is handed to an array, so it cannot lie here.
+    arrays = {r.ref.slot for r in program.results if r.ref.shape}
     small = {}
     for buffer in program.buffers:
-        if isinstance(buffer.nbytes, int) and buffer.nbytes <= 16:
+        fits = isinstance(buffer.nbytes, int) and buffer.nbytes <= 16
+        if fits and buffer.slot not in arrays:
             small[buffer.slot] = words
             words += 2
     return FrameLayout(words, tuple(results), small)

@@ -62,6 +62,11 @@ def fuse(graph: Graph, target: Target) -> Graph:
     return _Fuser(graph).run()
 
 
+def is_free(node: Node) -> bool:
+    """Whether a node is repeated wherever it is read; arrays of constants are read from memory."""
+    return node.op in FREE and not (node.op == "const" and node.output.type.ndim)
+
+
 def fusable(node: Node) -> bool:
     """Whether a node can be part of a loop nest."""
     kind = OPS[node.op].kind
@@ -79,7 +84,7 @@ class _Fuser:
 
     def run(self) -> Graph:
         for node in reversed(self.graph.nodes):
-            if node.op in FREE:
+            if is_free(node):
                 continue
             if node.op in VIEWS:
                 if node.output in self.stored:
@@ -145,7 +150,7 @@ class _Fuser:
     def _request(self, value: Value, group: Group, map: Map) -> None:
         value, map = maps.through_views(value, map, self.producer)
         node = self.producer.get(value)
-        if node is None or node.op in FREE:
+        if node is None or is_free(node):
             return
         if fusable(node):
             self.requests.setdefault(value, []).append((group, map))
@@ -230,7 +235,7 @@ class _Fuser:
             inner = self.producer.get(value)
             while inner is not None and inner.op in VIEWS:
                 inner = self.producer.get(inner.inputs[0])
-            if inner is not None and inner.op not in FREE and fusable(inner):
+            if inner is not None and fusable(inner):
                 total += self._cost(inner, limit - total)
         return total
 
@@ -362,7 +367,7 @@ class _Fuser:
 
     def _stays(self, node: Node) -> bool:
         """Whether a node that is in no group is still needed in memory."""
-        if node.op in FREE or node.op in VIEWS:
+        if is_free(node) or node.op in VIEWS:
             return node.output in self.stored
         return not fusable(node)
 
@@ -376,7 +381,7 @@ class _Fuser:
             node = self.producer.get(value)
             local = node is not None and (
                 node in inside
-                or node.op in FREE
+                or is_free(node)
                 or (node.op in VIEWS and not self._opaque(node))
             )
             if not local:

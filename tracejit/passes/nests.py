@@ -277,7 +277,7 @@ class NestBuilder:
             home.body.append(Load(var, self.spilled[key], value.type.dtype))
             return var
         node = self.producer.get(value)
-        if node is None or value in self.memory:
+        if node is None:
             home.body.append(Load(var, self.address(value, map), value.type.dtype))
         elif node.op == "const":
             home.body.append(Constant(var, node.attrs["value"], value.type.dtype))

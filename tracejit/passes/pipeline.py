@@ -22,14 +22,19 @@ from tracejit.passes.simplify import simplify
 
 Pass = Callable[[Graph, Target], Graph]
 
-PASSES: tuple[Pass, ...] = (
+SIMPLIFICATION: tuple[Pass, ...] = (
     simplify,
     cse,
     simplify,
     dce,
+)
+"""The passes that leave a graph of single ops. What `cse` merges lets `simplify` see more."""
+
+PASSES: tuple[Pass, ...] = (
+    *SIMPLIFICATION,
     fuse,
 )
-"""Every pass, in the order in which they run. What `cse` merges lets `simplify` see more."""
+"""Every pass, in the order in which they run."""
 
 
 @dataclass(frozen=True, slots=True)

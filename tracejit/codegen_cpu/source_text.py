@@ -1,0 +1,194 @@
+"""Readable Python text from expressions: what is named, what stays inside a longer line.
+
+Code is built as blocks of items: expressions (pure but for loads, which have a name of their own),
+statements and loops. Only when all uses are known is it written: an expression that is used once
+stays where it is used, as long as the line stays short; one that nobody uses is not written at all.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tracejit.source import SourceWriter
+
+TERNARY, NOT, COMPARE, OR, XOR, AND, SHIFT, ADD, MUL, UNARY, ATOM = range(11)
+"""How tightly the outer operator of an expression binds, as in Python's grammar."""
+
+INLINE_WIDTH = 60
+"""Characters up to which an expression that is used once stays inside another."""
+
+
+class Names:
+    """The names of one function, each given once."""
+
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        self.taken = {*reserved, *keyword.kwlist, *keyword.softkwlist, *dir(builtins)}
+
+    def new(self, wish: str) -> str:
+        """`wish` as an identifier, with a number behind it where it is taken."""
+        base = re.sub(r"\W", "_", wish, flags=re.ASCII)
+        if not base or base[0].isdigit():
+            base = "v" + base
+        name, k = base, 1
+        while name in self.taken:
+            name, k = f"{base}_{k}", k + 1
+        self.taken.add(name)
+        return name
+
+    def numbered(self, wish: str) -> str:
+        """`wish0`, `wish1`, and so on."""
+        base = wish if not wish[-1:].isdigit() else wish + "_"
+        k = 0
+        while f"{base}{k}" in self.taken:
+            k += 1
+        return self.new(f"{base}{k}")
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """Lines of one indentation, in order."""
+
+    items: list[Expression | Statement | Loop] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Expression:
+    """`template` with `{0}`, `{1}` for `args`, which need parentheses below the levels `needs`.
+
+    `named` ones always get a name; `wish` is the name they would like. `bare` is the text of a
+    number beside an operand that gives it its type.
+    """
+
+    block: Block | None
+    template: str
+    args: tuple[Expression, ...] = ()
+    needs: tuple[int, ...] = ()
+    level: int = ATOM
+    named: bool = False
+    wish: str = ""
+    bare: str = ""
+    uses: int = 0
+    elsewhere: bool = False
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        if self.block is not None:
+            self.block.items.append(self)
+        elif not self.args:
+            self.text = self.template
+
+    def within(self, need: int) -> str:
+        """The text, in parentheses where its operator binds less tightly than `need`."""
+        return self.text if self.level >= need else f"({self.text})"
+
+
+def leaf(text: str, level: int = ATOM, bare: str = "") -> Expression:
+    """A name or a number."""
+    return Expression(None, text, level=level, bare=bare)
+
+
+@dataclass(eq=False, slots=True)
+class Statement:
+    """Lines of text with `{0}`, `{1}` for `args`."""
+
+    block: Block
+    template: str
+    args: tuple[Expression, ...] = ()
+    needs: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.block.items.append(self)
+
+    @property
+    def lines(self) -> list[str]:
+        return _fill(self.template, self.args, self.needs).split("\n")
+
+
+@dataclass(eq=False, slots=True)
+class Loop:
+    """A `for` with its `head`, or a `while` whose condition `test` is computed by `tests`."""
+
+    block: Block
+    body: Block
+    head: str = ""
+    tests: Block | None = None
+    test: Expression | None = None
+
+    def __post_init__(self) -> None:
+        self.block.items.append(self)
+
+
+def _fill(template: str, args: Sequence[Expression], needs: Sequence[int]) -> str:
+    return template.format(
+        *(a.within(needs[k] if k < len(needs) else TERNARY) for k, a in enumerate(args))
+    )
+
+
+def write(block: Block, writer: SourceWriter, names: Names) -> None:
+    """Count the uses, then write what is needed."""
+    _count(block)
+    _write(block, writer, names)
+
+
+def _count(block: Block) -> None:
+    for item in reversed(block.items):
+        if isinstance(item, Loop):
+            _count(item.body)
+            if item.tests is not None and item.test is not None:
+                _use(item.test, item.tests)
+                _count(item.tests)
+        elif isinstance(item, Statement) or item.uses:
+            for arg in item.args:
+                _use(arg, block)
+
+
+def _use(expression: Expression, block: Block) -> None:
+    expression.uses += 1
+    expression.elsewhere |= expression.block is not block
+
+
+def _write(block: Block, writer: SourceWriter, names: Names) -> None:
+    for item in block.items:
+        if isinstance(item, Statement):
+            for line in item.lines:
+                writer.line(line)
+        elif isinstance(item, Expression):
+            if item.uses:
+                _write_expression(item, writer, names)
+        elif item.tests is None:
+            with writer.block(item.head):
+                _write(item.body, writer, names)
+        else:
+            _write_while(item, writer, names)
+
+
+def _write_expression(item: Expression, writer: SourceWriter, names: Names) -> None:
+    item.text = _fill(item.template, item.args, item.needs)
+    single = item.uses == 1 and not item.elsewhere and not item.named
+    if not item.args and not item.named:
+        return
+    if single and len(item.text) <= INLINE_WIDTH:
+        return
+    name = names.new(item.wish) if item.wish else names.numbered("t")
+    writer.line(f"{name} = {item.text}")
+    item.text, item.level = name, ATOM
+
+
+def _write_while(loop: Loop, writer: SourceWriter, names: Names) -> None:
+    assert loop.tests is not None and loop.test is not None
+    tests = SourceWriter()
+    tests.depth = writer.depth + 1
+    _write(loop.tests, tests, names)
+    if not tests.lines:
+        with writer.block(f"while {loop.test.text}:"):
+            _write(loop.body, writer, names)
+        return
+    with writer.block("while True:"):
+        writer.lines += tests.lines
+        writer.line(f"if not {loop.test.within(UNARY)}:")
+        writer.line("    break")
+        _write(loop.body, writer, names)
