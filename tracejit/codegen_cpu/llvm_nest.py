@@ -138,14 +138,25 @@ class NestEmitter:
 
     def _sections(self, variables: Vars) -> None:
         for section in self.nest.sections:
+            reductions = [Reduction(c) for c in section.carries]
             if not section.axes:
                 self._straight(section.body, variables)
+                for reduction in reductions:
+                    self._single(reduction, variables)
                 continue
-            reductions = [Reduction(c) for c in section.carries]
             registers = self._nested(section, section.axes, variables, reductions, None)
             for reduction in reductions:
                 state = [unflatten(self.scalar, d, registers) for d in reduction.dtypes]
                 variables.update(reduction.result(self.scalar, state))
+
+    def _single(self, reduction: Reduction, variables: Vars) -> None:
+        """A reduction over one element."""
+        o, carry = self.scalar, reduction.carry
+        new = [self._operand(carry.value, variables, o)]
+        if carry.index is not None:
+            new.append(self._operand(carry.index, variables, o))
+        state = reduction.take(o, reduction.start(o), new, None)
+        variables.update(reduction.result(o, state))
 
     # Loops.
 

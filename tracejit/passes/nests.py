@@ -447,7 +447,10 @@ class RowNests:
         if node.op in ARG_REDUCTIONS:
             index = b.var()
             (axis,) = b._reduced_axes(node)
-            code.body.append(Index(index, axis, 0, 1, INTP))
+            if b.extents[axis] == 1:
+                code.body.append(Constant(index, np.int64(0), INTP))
+            else:
+                code.body.append(Index(index, axis, 0, 1, INTP))
             code.carries.append(Carry(b.var(), node.op, value, dtype, index, b.var()))
         else:
             code.carries.append(Carry(b.var(), node.op, value, dtype))
