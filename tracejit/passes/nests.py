@@ -400,7 +400,7 @@ class RowNests:
             if not self._full(key):
                 self._store(key, rows[min(b.stage(key), len(rows) - 1)])
         if not b.live:
-            return [b.finish((), [rows[0], *rows[1:]])]
+            return [b.finish((), sections)]
         nest = b.finish(self.outer, sections)
         return [chunked(collapse(nest))]
 
