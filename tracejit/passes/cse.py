@@ -1,7 +1,7 @@
 """Common subexpressions: what is computed twice from the same inputs is computed once.
 
-    before: %2 = exp(%x); %3 = exp(%x); %4 = multiply(%2, %3)
-    after:  %2 = exp(%x); %4 = multiply(%2, %2)
+before: %2 = exp(%x); %3 = exp(%x); %4 = multiply(%2, %3)
+after:  %2 = exp(%x); %4 = multiply(%2, %2)
 """
 
 from __future__ import annotations
@@ -80,7 +80,3 @@ def attr_key(attr: Any) -> Any:
     if isinstance(attr, complex):
         return ("complex", attr.real.hex(), attr.imag.hex())
     return (kind, attr)
-
-
-
-

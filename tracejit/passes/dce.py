@@ -1,7 +1,7 @@
 """Dead code: nodes that nothing reads go.
 
-    before: %2 = exp(%x); %3 = sin(%x); return %3
-    after:  %3 = sin(%x); return %3
+before: %2 = exp(%x); %3 = sin(%x); return %3
+after:  %3 = sin(%x); return %3
 """
 
 from __future__ import annotations

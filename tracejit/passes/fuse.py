@@ -4,9 +4,9 @@
     after:  %5 = fused(%0) {the four of them}      # one pass over memory per row
 
 The graph is walked from results to parameters. A node joins the group of its consumers when all of
-them read it at the same place (`maps.py`), when no path leaves the group and comes back, and when it
-would not be recomputed per broadcast element, unless it is cheap. Cheap nodes are computed again in
-every group that wants them rather than stored.
+them read it at the same place (`maps.py`), when no path leaves the group and comes back, and when
+it would not be recomputed per broadcast element, unless it is cheap. Cheap nodes are computed again
+in every group that wants them rather than stored.
 
 Attributes of a fused node: `extents` of its axes, `reduced` axes, and the `maps` of its outputs.
 """
@@ -197,7 +197,7 @@ class _Fuser:
         return self._cheap(node)
 
     def _join_reduction(self, node: Node, group: Group, map: Map) -> bool:
-        """Find the nest axes for the reduced axes of `node`; adds them to the group if there are none."""
+        """Find the nest axes for the reduced axes of `node`; add them where there are none."""
         if not maps.is_plain(map, node.output.type.shape, group.extents):
             return False
         source = node.inputs[0].type
@@ -242,7 +242,7 @@ class _Fuser:
     # Several groups that want one value.
 
     def _unite(self, value: Value, wanted: dict[Request, None]) -> dict[Request, None]:
-        """Merge groups that read `value` at every point of theirs and do not depend on each other."""
+        """Merge groups that read `value` at every point and do not depend on each other."""
         pending = list(wanted)
         kept = [pending.pop(0)]
         for group, map in pending:
@@ -268,10 +268,10 @@ class _Fuser:
         reduced = tuple(renaming[a] for a in group.reduced)
         if group.reduced and into.reduced and reduced != into.reduced:
             return False
-        if (group.reduced or into.reduced) and len(into.extents) == len(reduced or into.reduced):
+        full = len(into.extents) == len(reduced or into.reduced)
+        if full and bool(group.reduced) != bool(into.reduced):
             # A full reduction and an elementwise group are shared out to threads differently.
-            if not (group.reduced and into.reduced):
-                return False
+            return False
         if self._reaches(group, into) or self._reaches(into, group):
             return False
         into.reduced = into.reduced or reduced
@@ -308,9 +308,7 @@ class _Fuser:
         found = set()
         for node in inside:
             for value in node.inputs:
-                value, _ = maps.through_views(
-                    value, maps.identity(value.type.shape), self.producer
-                )
+                value, _ = maps.through_views(value, maps.identity(value.type.shape), self.producer)
                 if value.type.ndim and self.producer.get(value) not in inside:
                     found.add(value)
         return found
@@ -380,9 +378,7 @@ class _Fuser:
             value = pending.pop()
             node = self.producer.get(value)
             local = node is not None and (
-                node in inside
-                or is_free(node)
-                or (node.op in VIEWS and not self._opaque(node))
+                node in inside or is_free(node) or (node.op in VIEWS and not self._opaque(node))
             )
             if not local:
                 params[value] = None
@@ -391,9 +387,7 @@ class _Fuser:
                 pending.extend(node.inputs)
         position = self._position
         body = sorted(nodes, key=position.__getitem__)
-        outputs = [
-            v for n in body if n in group.members for v in n.outputs if v in self.stored
-        ]
+        outputs = [v for n in body if n in group.members for v in n.outputs if v in self.stored]
         inputs = tuple(params)
         block = Graph("fused", inputs, tuple(body), tuple(outputs))
         loc = next((n.loc for n in reversed(body) if n in group.members and n.loc), None)

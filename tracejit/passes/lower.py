@@ -8,6 +8,7 @@ overlap and whose sizes are provably the same share memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from tracejit.ir.program import (
     contiguous_strides,
 )
 from tracejit.passes import maps
-from tracejit.passes.nests import NestBuilder
+from tracejit.passes.nests import fused_nests
 from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, take, update
 
 STATUS_WORD = 0
@@ -164,9 +165,7 @@ class _Lowering:
 
     def allocate(self, value: Value) -> MemRef:
         """Memory for a computed value; that of a result is handed to the caller."""
-        ref = self.new_buffer(
-            value.type.dtype, value.type.shape, result=value in self.result_roots
-        )
+        ref = self.new_buffer(value.type.dtype, value.type.shape, result=value in self.result_roots)
         self.memory[value] = ref
         return ref
 
@@ -177,7 +176,7 @@ class _Lowering:
             for value in node.outputs:
                 self.allocate(value)
             name = f"nest{len(self.steps)}"
-            self.steps.extend(NestBuilder(node, self.memory, name, self.new_buffer).build())
+            self.steps.extend(fused_nests(node, self.memory, name, self.new_buffer))
             return
         handler = _HANDLERS.get(node.op)
         if handler is None:
@@ -232,14 +231,16 @@ class _Lowering:
         self.steps.append(MatMul(a, b, out, node.loc))
 
     def _blas_operand(self, value: Value, node: Node) -> MemRef:
-        """A matrix that BLAS can read: one of its last two axes has unit stride, none is reversed."""
+        """A matrix that BLAS can read: one of its last axes has unit stride, none is reversed."""
         ref = self.memory[value]
         item = ref.dtype.itemsize
         rows, columns = ref.strides[-2:]
         dense = (columns == item and dims.is_nonnegative(rows - item)) or (
             rows == item and dims.is_nonnegative(columns - item)
         )
-        known = all(not any(s.startswith("stride") for s in dims.free_symbols(x)) for x in (rows, columns))
+        known = all(
+            not any(s.startswith("stride") for s in dims.free_symbols(x)) for x in (rows, columns)
+        )
         return ref if dense and known else self.contiguous(value, node)
 
     def _structural(self, node: Node) -> None:
@@ -280,7 +281,15 @@ class _Lowering:
                 ref = target
             taken.add(ref.slot)
             found.append(Result(ref))
+        self._keep_results(taken)
         return tuple(found)
+
+    def _keep_results(self, taken: set[int]) -> None:
+        """Memory that was meant for results, but of which only views are returned, is temporary."""
+        for slot, buffer in self.buffers.items():
+            if buffer.result and slot not in taken:
+                self.buffers[slot] = replace(buffer, result=False, place=self.places)
+                self.places += 1
 
 
 def _may_be_zero(stride: Dim) -> bool:

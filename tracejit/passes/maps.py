@@ -101,7 +101,10 @@ VIEWS = frozenset({"transpose", "broadcast_to", "slice", "reshape"})
 
 
 def through_views(
-    value: Value, map: Map, producer: Mapping[Value, Node], stop: frozenset[Value] | set[Value] = frozenset()
+    value: Value,
+    map: Map,
+    producer: Mapping[Value, Node],
+    stop: frozenset[Value] | set[Value] = frozenset(),
 ) -> tuple[Value, Map]:
     """The value and map that a read of `value` at `map` comes down to, past transparent views."""
     while value not in stop:

@@ -1,4 +1,4 @@
-"""The nests of nodes that are no fused node: copies, concatenation, updates, gathers, prefix sums."""
+"""The nests of nodes that were not fused: copies, concatenation, updates, gathers, prefix sums."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tracejit.ir.loops import (
 )
 from tracejit.ir.ops.reduce import identity
 from tracejit.ir.program import MemRef
-from tracejit.passes.nests import chunked, collapse
+from tracejit.passes.collapse import chunked, collapse
 from tracejit.source import Loc
 
 _STARTS = {"cumsum": "sum", "cumprod": "prod", "cummin": "min", "cummax": "max"}
@@ -64,13 +64,13 @@ def _finish(
 ) -> Nest:
     live = tuple(k for k, d in enumerate(extents) if d != 1)
     section = Section(live[-1:], tuple(body))
-    nest = Nest(
-        name, extents, live[:-1], (section,), operands, streams=True, loc=loc, title=title
-    )
+    nest = Nest(name, extents, live[:-1], (section,), operands, streams=True, loc=loc, title=title)
     return chunked(collapse(nest)) if live else nest
 
 
-def copy_nest(source: MemRef, target: MemRef, name: str, loc: Loc | None, title: str = "copy") -> Nest:
+def copy_nest(
+    source: MemRef, target: MemRef, name: str, loc: Loc | None, title: str = "copy"
+) -> Nest:
     """Copy between two places of one shape."""
     body: list[Instr] = [
         Load(0, _address(source, 0), source.dtype),
@@ -135,8 +135,8 @@ def take(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[N
 def cumulate(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:
     """Every element from the one before it, read back from the output.
 
-    The axis runs inside the outer ones and around the innermost; along the innermost axis itself the
-    running value is a scratch element per outer iteration.
+    The axis runs inside the outer ones and around the innermost; along the innermost axis itself
+    the running value is a scratch element per outer iteration.
     """
     (x,) = inputs
     axis = node.attrs["axis"]

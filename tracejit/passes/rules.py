@@ -59,9 +59,7 @@ def drop_broadcasts(r: Rewriter, node: Node) -> Value | None:
             break
     else:
         return None
-    return r.apply(
-        node.op, *[r.operand(v, "broadcast_to") or v for v in node.inputs], **node.attrs
-    )
+    return r.apply(node.op, *[r.operand(v, "broadcast_to") or v for v in node.inputs], **node.attrs)
 
 
 def fold_constants(r: Rewriter, node: Node) -> Value | None:
