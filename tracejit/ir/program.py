@@ -14,6 +14,10 @@ from tracejit.ir.types import TensorType
 from tracejit.source import Loc
 
 
+WeakKind = type[int] | type[float] | type[complex]
+"""The Python type of a Python scalar."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The machine that a graph is compiled for, as far as passes need to know it.
@@ -44,7 +48,7 @@ class Param:
     slot: int
     type: TensorType
     layout: str = "C"
-    weak: type | None = None
+    weak: WeakKind | None = None
     name: str = field(default="", repr=False)
 
     @property

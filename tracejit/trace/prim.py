@@ -1,8 +1,8 @@
 """The primitive operations on traced tensors; every NumPy name is written in terms of these.
 
 They take what NumPy takes as an operand (tensors, sizes, Python numbers, NumPy scalars, arrays,
-nested lists) and return fresh tensors, or views where NumPy returns views. Shapes may hold ints and
-sizes. Errors are raised at the user's line.
+nested lists) and return fresh tensors; `views.py` has those that return views. Shapes may hold ints
+and sizes. Errors are raised at the user's line.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ from typing import Any
 import numpy as np
 
 from tracejit import errors
-from tracejit.ir import dims
-from tracejit.ir.dims import Dim, Shape
 from tracejit.ir.graph import Value
 from tracejit.ir.opdef import OPS, OpDef, resolve_loop
 from tracejit.ir.types import SHORT_NAMES
-from tracejit.trace import layout
 from tracejit.trace.context import current, fail
-from tracejit.trace.layout import Strides, contiguous, reshaped, sliced
-from tracejit.trace.size import Size, as_dim, to_dim
-from tracejit.trace.tensor import Tensor, ViewStep, describe, fresh_array, from_value
+from tracejit.trace.size import Size, as_dim
+from tracejit.trace.tensor import Tensor, describe, fresh_array, from_value
+from tracejit.trace.views import apply_op, broadcast_to, reshape, shape_of
 
 _WEAK_DTYPES = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
 _WIDER = {int: "iufc", float: "fc", complex: "c"}
@@ -172,7 +169,7 @@ def elementwise(op: str, *operands: Any, dtype: Any = None) -> Tensor:
     loop = _loop(record, tensors, dtype)
     tensors = aligned(*tensors)
     inputs = [_cast_value(t, d) for t, d in zip(tensors, loop, strict=False)]
-    value = _canonical_apply(op, inputs)
+    value = apply_op(op, inputs)
     if dtype is None and all(t.weak is not None for t in tensors):
         return from_value(value, _WEAK_KINDS.get(value.type.dtype.kind))
     return from_value(value)
@@ -201,24 +198,9 @@ def _loop(record: OpDef, tensors: Sequence[Tensor], dtype: Any) -> tuple[np.dtyp
         )
 
 
-def _canonical_apply(
-    op: str, inputs: Sequence[Value], attrs: dict[str, Any] | None = None
-) -> Value:
-    """Apply `op` with input types brought up to date with the sizes decided since."""
-    trace = current()
-    if trace.renamed:
-        inputs = [trace.refreshed(v) for v in inputs]
-    return trace.apply(op, inputs, attrs)
-
-
 def apply(op: str, *inputs: Tensor, **attrs: Any) -> Tensor:
     """Append node `op` (any op with one output) on tensors whose dtypes and shapes already fit."""
-    return from_value(_canonical_apply(op, [t.value for t in inputs], attrs))
-
-
-def apply_values(op: str, *inputs: Value, **attrs: Any) -> Value:
-    """Like `apply`, on values: what the functions of a `ViewStep` are made of."""
-    return _canonical_apply(op, inputs, attrs)
+    return from_value(apply_op(op, [t.value for t in inputs], attrs))
 
 
 def cast(x: Any, dtype: Any) -> Tensor:
@@ -241,7 +223,7 @@ def _cast_value(tensor: Tensor, dtype: np.dtype) -> Value:
         if value in builder.constants:
             with np.errstate(all="ignore"):
                 return builder.const(builder.constants[value], dtype)
-    return _canonical_apply("cast", [value], {"dtype": dtype})
+    return apply_op("cast", [value], {"dtype": dtype})
 
 
 def known_int(tensor: Tensor) -> tuple[int | None, bool]:
@@ -282,147 +264,7 @@ def select(cond: Any, a: Any, b: Any) -> Tensor:
     return apply("select", *aligned(*parts))
 
 
-# Views. Each gives back a tensor on the same cell.
-
-
-def _shape_of(shape: Any) -> Shape:
-    if isinstance(shape, (int, Size)) or as_dim(shape) is not None:
-        shape = (shape,)
-    return tuple(to_dim(s, "a dimension") for s in shape)
-
-
-def reshape(x: Tensor, shape: Any) -> Tensor:
-    """`x` with another shape, one entry of which may be -1; a view, as if `x` were contiguous.
-
-    (NumPy copies where the strides do not allow a view; the difference shows only to a write.)
-    """
-    old = x.type.shape
-    new = list(_shape_of(shape))
-    total = dims.product(old)
-    if -1 in [d for d in new if isinstance(d, int)]:
-        if sum(1 for d in new if d == -1) > 1:
-            fail(errors.ShapeError, "only one dimension can be -1 in a reshape")
-        at = new.index(-1)
-        rest = dims.product([d for k, d in enumerate(new) if k != at])
-        _require_divides(x, total, rest, new)
-        new[at] = dims.floordiv(total, rest)
-    elif not current().same(total, dims.product(new), "reshape"):
-        _fail_reshape(x, new)
-    target = current().shape(tuple(new))
-    if target == old:
-        return x
-
-    def read(value: Value) -> Value:
-        return _canonical_apply("reshape", [value], {"shape": target})
-
-    def write(base: Value, value: Value) -> Value:
-        return _canonical_apply("reshape", [value], {"shape": current().shape(base.type.shape)})
-
-    def lie(shape: Shape, strides: Strides) -> tuple[Shape, Strides]:
-        found = reshaped(shape, strides, target, current().hint)
-        return target, contiguous(target) if found is None else found
-
-    return x.view(ViewStep(read, write, lie))
-
-
-def reshape_is_view(x: Tensor, shape: Shape) -> bool:
-    """Whether NumPy's `x.reshape(shape)` is a view, by what is known of the strides of `x`."""
-    known = None if x.scalar else x.strides_known
-    return known is None or reshaped(*known, shape, current().hint) is not None
-
-
-def is_contiguous(x: Tensor) -> bool:
-    """Whether the elements of `x` lie in C order without gaps, as far as the trace can tell."""
-    known = None if x.scalar else x.strides_known
-    return known is None or layout.is_contiguous(*known)
-
-
-def _require_divides(x: Tensor, total: Dim, rest: Dim, new: Sequence[Dim]) -> None:
-    trace = current()
-    if rest == 0 or not trace.decide(rest, "!=", 0, "reshape"):
-        _fail_reshape(x, new)
-    if not trace.same(dims.mod(total, rest), 0, "reshape"):
-        _fail_reshape(x, new)
-
-
-def _fail_reshape(x: Tensor, new: Sequence[Dim]) -> None:
-    wanted = ", ".join(current().describe(d) for d in new)
-    fail(
-        errors.ShapeError,
-        f"cannot reshape {describe(x)} into ({wanted}): the sizes differ",
-        "use -1 for one dimension to have it computed",
-    )
-
-
-def transpose(x: Tensor, perm: Sequence[int]) -> Tensor:
-    """Axis k of the view is axis `perm[k]` of `x`."""
-    order = tuple(int(p) for p in perm)
-    if order == tuple(range(x.ndim)):
-        return x
-    back = tuple(int(k) for k in np.argsort(order))
-    return x.view(
-        ViewStep(
-            lambda value: _canonical_apply("transpose", [value], {"perm": order}),
-            lambda base, value: _canonical_apply("transpose", [value], {"perm": back}),
-            lambda shape, strides: (
-                tuple(shape[p] for p in order),
-                tuple(strides[p] for p in order),
-            ),
-        )
-    )
-
-
-def broadcast_to(x: Tensor, shape: Any) -> Tensor:
-    """A read-only view of `x` with another shape that it broadcasts to."""
-    target = _shape_of(shape)
-    old = x.type.shape
-    if old == target:
-        return x
-    trace = current()
-    try:
-        found = trace.broadcast(old, target)
-        if len(found) != len(target) or not all(
-            trace.same(a, b) for a, b in zip(found, target, strict=True)
-        ):
-            raise ValueError
-    except ValueError:
-        wanted = ", ".join(trace.describe(d) for d in target)
-        fail(errors.ShapeError, f"cannot broadcast {describe(x)} to ({wanted})")
-    target = trace.shape(target)
-    return x.view(
-        ViewStep(
-            lambda value: _canonical_apply("broadcast_to", [value], {"shape": target}),
-            None,
-            lambda shape, strides: (target, _broadcast_strides(shape, strides, target)),
-        )
-    )
-
-
-def _broadcast_strides(shape: Shape, strides: Strides, target: Shape) -> Strides:
-    added = len(target) - len(shape)
-    pairs = zip(shape, strides, target[added:], strict=True)
-    return (0,) * added + tuple(s if d == t else 0 for d, s, t in pairs)
-
-
-def slice_(
-    x: Tensor, starts: Sequence[Dim], sizes: Sequence[Dim], steps: Sequence[int]
-) -> Tensor:
-    """Element k of the view along an axis is element `starts + k*steps` of `x`, within bounds."""
-    attrs = {"starts": tuple(starts), "sizes": tuple(sizes), "steps": tuple(steps)}
-    if all(s == 0 for s in starts) and tuple(sizes) == x.type.shape and all(s == 1 for s in steps):
-        return x
-    return x.view(
-        ViewStep(
-            lambda value: _canonical_apply("slice", [value], attrs),
-            lambda base, value: _canonical_apply("update", [base, value], attrs),
-            lambda shape, strides: (tuple(sizes), sliced(strides, steps)),
-        )
-    )
-
-
-def read_only(x: Tensor) -> Tensor:
-    """`x` as NumPy's read-only views are: on the same cell, but never written."""
-    return x.view(ViewStep(lambda value: value, None, lambda shape, strides: (shape, strides)))
+# Values read and written.
 
 
 def copy(x: Any) -> Tensor:
@@ -468,8 +310,8 @@ def full(shape: Any, value: Any, dtype: Any) -> Tensor:
 
 def iota(shape: Any, axis: int, dtype: Any = np.int64) -> Tensor:
     """The index along `axis`, for every element of `shape`."""
-    attrs = {"shape": _shape_of(shape), "axis": axis, "dtype": np.dtype(dtype)}
-    return from_value(_canonical_apply("iota", [], attrs))
+    attrs = {"shape": shape_of(shape), "axis": axis, "dtype": np.dtype(dtype)}
+    return from_value(apply_op("iota", [], attrs))
 
 
 def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
@@ -550,4 +392,3 @@ def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if len(set(found)) != len(found):
         raise ValueError("duplicate value in 'axis'")
     return found
-

@@ -14,7 +14,7 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir import dims
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.registry import FUNCTIONS
 from tracejit.trace.size import Size, as_dim, wrap
@@ -52,7 +52,7 @@ def _number(x: Any, kind: type, what: str) -> Tensor:
                 f"{what} takes one element, and this is an array: {describe(tensor)}",
                 "x.astype(...) converts all elements",
             )
-        tensor = prim.reshape(tensor, ())
+        tensor = views.reshape(tensor, ())
     if tensor.dtype.kind == "c" and kind is not complex:
         fail(errors.DTypeError, f"{what} does not take a complex number: {describe(tensor)}")
     return prim.weak_cast(tensor, kind)

@@ -24,8 +24,10 @@ PROPERTIES: dict[str, Callable[..., Any]] = {}
 """Name of an array property -> implementation on the tensor."""
 
 
-def implements(*functions: Any, method: str | None = None, creator: bool = False) -> Callable[[F], F]:
-    """Decorate the traced implementation of NumPy callables and, with `method`, of an array method."""
+def implements(
+    *functions: Any, method: str | None = None, creator: bool = False
+) -> Callable[[F], F]:
+    """Decorate the traced form of NumPy callables and, with `method`, of an array method."""
 
     def decorate(implementation: F) -> F:
         for function in functions:

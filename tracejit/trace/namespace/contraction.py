@@ -16,7 +16,7 @@ from tracejit import errors
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.types import F2, F4
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.reductions import accumulate_over
 from tracejit.trace.tensor import Tensor, describe
@@ -95,7 +95,7 @@ def drop_labels(x: Tensor, labels: Labels, dropped: set[Hashable]) -> tuple[Tens
         return x, labels
     kept = [k for k, label in enumerate(labels) if label not in dropped]
     shape = x.type.shape
-    return prim.reshape(x, tuple(shape[k] for k in kept)), tuple(labels[k] for k in kept)
+    return views.reshape(x, tuple(shape[k] for k in kept)), tuple(labels[k] for k in kept)
 
 
 def sum_labels(x: Tensor, labels: Labels, kept: set[Hashable]) -> tuple[Tensor, Labels]:
@@ -110,14 +110,14 @@ def sum_labels(x: Tensor, labels: Labels, kept: set[Hashable]) -> tuple[Tensor, 
 
 def arrange(x: Tensor, labels: Labels, order: Sequence[Hashable]) -> Tensor:
     """The axes in another order."""
-    return prim.transpose(x, [labels.index(n) for n in order])
+    return views.transpose(x, [labels.index(n) for n in order])
 
 
 def spread(x: Tensor, labels: Labels, order: Sequence[Hashable]) -> Tensor:
     """The axes in the order `order`, with axes of size 1 for labels that `x` does not have."""
     turned = arrange(x, labels, [n for n in order if n in labels])
     shape = iter(turned.type.shape)
-    return prim.reshape(turned, tuple(next(shape) if n in labels else 1 for n in order))
+    return views.reshape(turned, tuple(next(shape) if n in labels else 1 for n in order))
 
 
 def _by_loops(a: Tensor, la: Labels, b: Tensor, lb: Labels, summed: Labels, out: Labels) -> Tensor:
@@ -147,11 +147,11 @@ def _by_matmul(
     }
     m, n, k = (dims.product([sizes[x] for x in g]) for g in (free_a, free_b, summed))
     outer_a, outer_b = (tuple(sizes[x] if x in g else 1 for x in batch) for g in (la, lb))
-    left = prim.reshape(spread(a, la, batch + free_a + summed), (*outer_a, m, k))
-    right = prim.reshape(spread(b, lb, batch + summed + free_b), (*outer_b, k, n))
+    left = views.reshape(spread(a, la, batch + free_a + summed), (*outer_a, m, k))
+    right = views.reshape(spread(b, lb, batch + summed + free_b), (*outer_b, k, n))
     product = prim.matmul(left, right)
     found = batch + free_a + free_b
-    product = prim.reshape(product, tuple(sizes[x] for x in found))
+    product = views.reshape(product, tuple(sizes[x] for x in found))
     return arrange(product, found, out)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir.types import SHORT_NAMES
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import fail
 from tracejit.trace.namespace.elementwise import strong
 from tracejit.trace.prim import as_dtype, cast, lift
@@ -34,7 +34,7 @@ def as_shape(shape: Any) -> tuple[Any, ...]:
 
 def filled(shape: Any, value: Any, dtype: Any) -> Tensor:
     """A new array with `value`, 0-d or broadcast to `shape`."""
-    return prim.copy(prim.broadcast_to(cast(value, as_dtype(dtype)), as_shape(shape)))
+    return prim.copy(views.broadcast_to(cast(value, as_dtype(dtype)), as_shape(shape)))
 
 
 @implements(np.zeros, creator=True)
@@ -111,7 +111,7 @@ def array(
     if copy or x.scalar:
         x = prim.copy(x)
     if x.ndim < ndmin:
-        x = prim.reshape(x, (*(1,) * (ndmin - x.ndim), *x.type.shape))
+        x = views.reshape(x, (*(1,) * (ndmin - x.ndim), *x.type.shape))
     return x
 
 
@@ -191,7 +191,7 @@ def _triangle(m: Any, k: Any, lower: bool) -> Tensor:
     x = strong(m)
     if x.ndim < 2:
         n = x.shape[-1] if x.ndim else 1
-        x = prim.broadcast_to(x, (n, n))
+        x = views.broadcast_to(x, (n, n))
     mask = _band(x.shape[-2], x.shape[-1], k if lower else k - 1, "greater_equal")
     zero = cast(0, x.dtype)
     return prim.select(mask, x, zero) if lower else prim.select(mask, zero, x)
@@ -217,7 +217,7 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Tensor:
     exponent = prim.iota(as_shape(count), 0)
     if not increasing:
         exponent = prim.elementwise("subtract", count - 1, exponent)
-    column = prim.reshape(v, (*v.type.shape, 1))
+    column = views.reshape(v, (*v.type.shape, 1))
     return prim.elementwise("power", cast(column, dtype), cast(exponent, dtype))
 
 
@@ -234,15 +234,15 @@ def meshgrid(
     axes = list(range(rank))
     if indexing == "xy" and rank > 1:
         axes[:2] = [1, 0]
-    flat = [prim.reshape(strong(x), -1) for x in xi]
+    flat = [views.reshape(strong(x), -1) for x in xi]
     shape = [None] * rank
     for axis, x in zip(axes, flat, strict=True):
         shape[axis] = x.shape[0]
     grids = []
     for axis, x in zip(axes, flat, strict=True):
-        grid = prim.reshape(x, tuple(x.shape[0] if k == axis else 1 for k in range(rank)))
+        grid = views.reshape(x, tuple(x.shape[0] if k == axis else 1 for k in range(rank)))
         if not sparse:
-            grid = prim.broadcast_to(grid, tuple(shape))
+            grid = views.broadcast_to(grid, tuple(shape))
         grids.append(prim.copy(grid) if copy else grid)
     return tuple(grids)
 
@@ -277,7 +277,7 @@ def ix_(*args: Any) -> tuple[Tensor, ...]:
             raise ValueError("Cross index must be 1 dimensional")
         if x.dtype == bool:
             fail(errors.UnsupportedError, f"np.ix_ of a mask is not supported: {describe(x)}")
-        found.append(prim.reshape(x, tuple(x.shape[0] if j == k else 1 for j in range(len(args)))))
+        found.append(views.reshape(x, tuple(x.shape[0] if j == k else 1 for j in range(len(args)))))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Value
 from tracejit.ir.types import F2, F4
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.contraction import (
     Labels,
@@ -143,7 +143,7 @@ def diagonal(x: Tensor, p: int, q: int, offset: int = 0) -> Tensor:
     start: Dim = offset if offset >= 0 else columns * -offset
 
     def read(base: Value) -> Value:
-        apply = prim.apply_values
+        apply = views.apply_values
         turned = apply("transpose", base, perm=(*rest, p, q))
         flat = apply("reshape", turned, shape=current().shape((*shape, rows * columns)))
         index = prim.elementwise("multiply", prim.iota((size,), 0), wrap(columns + 1))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib import _function_base_impl
 
 from tracejit import errors
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.arithmetic import write_out
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift, select
@@ -104,7 +104,7 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
             "np.putmask with several values is not supported",
             "np.copyto(a, values, where=mask)",
         )
-    value = prim.reshape(cast(value, target.dtype), ())
+    value = views.reshape(cast(value, target.dtype), ())
     prim.store(target, select(mask, value, target))
 
 
@@ -116,11 +116,11 @@ def _part_layout(shape: Any, strides: Any) -> Any:
 
 
 def _real_write(base: Any, value: Any) -> Any:
-    return prim.apply_values("complex", value, prim.apply_values("imag", base))
+    return views.apply_values("complex", value, views.apply_values("imag", base))
 
 
 def _imag_write(base: Any, value: Any) -> Any:
-    return prim.apply_values("complex", prim.apply_values("real", base), value)
+    return views.apply_values("complex", views.apply_values("real", base), value)
 
 
 @implements(np.real)
@@ -130,7 +130,7 @@ def real(val: Any) -> Tensor:
     if x.dtype.kind != "c":
         return x
     return _part(
-        x, ViewStep(lambda value: prim.apply_values("real", value), _real_write, _part_layout)
+        x, ViewStep(lambda value: views.apply_values("real", value), _real_write, _part_layout)
     )
 
 
@@ -141,7 +141,7 @@ def imag(val: Any) -> Tensor:
     if x.dtype.kind != "c":
         return _as_kind(x, prim.full(x.type.shape, 0, x.dtype))
     return _part(
-        x, ViewStep(lambda value: prim.apply_values("imag", value), _imag_write, _part_layout)
+        x, ViewStep(lambda value: views.apply_values("imag", value), _imag_write, _part_layout)
     )
 
 
@@ -396,7 +396,7 @@ def item(x: Tensor, *index: Any) -> Tensor:
                 errors.TracedValueError,
                 f"can only convert an array of size 1 to a Python scalar, not {describe(x)}",
             )
-        x = prim.reshape(x, ())
+        x = views.reshape(x, ())
     kind = {"f": float, "c": complex, "i": int, "u": int}.get(x.dtype.kind)
     return prim.scalar(x) if kind is None else prim.weak_cast(x, kind)
 

@@ -17,7 +17,7 @@ import numpy as np
 from tracejit import errors
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Value
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.elementwise import put_out, strong
 from tracejit.trace.namespace.ranges import ceil_length
@@ -65,7 +65,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             order = list(range(view.ndim))
             first = order[position : position + index.ndim]
             rest = order[:position] + order[position + index.ndim :]
-            view = prim.transpose(view, first + rest)
+            view = views.transpose(view, first + rest)
     if plan.scalar:
         return prim.scalar(view)
     if any(index.ndim for _, index in plan.arrays):
@@ -253,8 +253,8 @@ def _clamp(index: Any, size: Any, low: Any, high: Any) -> Any:
 
 
 def _basic(x: Tensor, plan: _Plan) -> Tensor:
-    view = prim.slice_(x, plan.starts, plan.sizes, plan.steps)
-    return prim.reshape(view, tuple(plan.shape))
+    view = views.slice_(x, plan.starts, plan.sizes, plan.steps)
+    return views.reshape(view, tuple(plan.shape))
 
 
 def _take_view(x: Tensor, index: Tensor, axis: int) -> Tensor:
@@ -264,7 +264,7 @@ def _take_view(x: Tensor, index: Tensor, axis: int) -> Tensor:
     position = cast(index, np.int64).value
 
     def read(value: Value) -> Value:
-        return prim.apply_values("take", value, position, axis=axis)
+        return views.apply_values("take", value, position, axis=axis)
 
     def write(base: Value, value: Value) -> Value:
         shape = base.type.shape
@@ -273,10 +273,10 @@ def _take_view(x: Tensor, index: Tensor, axis: int) -> Tensor:
         where = prim.select(where < 0, where + wrap(size), where)
         line = tuple(size if k == axis else 1 for k in range(len(shape)))
         here = prim.iota(line, axis).value
-        same = prim.apply_values("equal", here, where.value)
+        same = views.apply_values("equal", here, where.value)
         kept = tuple(1 if k == axis else d for k, d in enumerate(shape))
-        new = prim.apply_values("reshape", value, shape=kept)
-        return prim.apply_values("select", same, new, base)
+        new = views.apply_values("reshape", value, shape=kept)
+        return views.apply_values("select", same, new, base)
 
     def layout(shape: Any, strides: Any) -> Any:
         return shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :]
@@ -315,7 +315,7 @@ def _set_masked(x: Tensor, mask: Tensor, value: Any) -> None:
     """`x[mask] = value`, for a value that is the same for every selected element (or row)."""
     wide = _wide_mask(x, mask)
     source = _same_for_all(x, mask, cast(value, x.dtype))
-    source = prim.broadcast_to(source, x.shape[mask.ndim :])
+    source = views.broadcast_to(source, x.shape[mask.ndim :])
     x.assign(prim.select(wide, source, x).value)
 
 
@@ -346,7 +346,7 @@ def _wide_mask(x: Tensor, mask: Tensor) -> Tensor:
                 f"boolean index did not match indexed array along axis {axis}: "
                 f"{describe(mask)} for {describe(x)}",
             )
-    return prim.reshape(mask, (*x.shape[: mask.ndim], *(1,) * (x.ndim - mask.ndim)))
+    return views.reshape(mask, (*x.shape[: mask.ndim], *(1,) * (x.ndim - mask.ndim)))
 
 
 def _same_for_all(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
@@ -361,7 +361,7 @@ def _same_for_all(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             "mask is true",
             "x[...] = np.where(mask, values, x) with values of the shape of x",
         )
-    return prim.reshape(source, source.shape[extra:])
+    return views.reshape(source, source.shape[extra:])
 
 
 # Functions.
@@ -373,7 +373,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     if index.dtype.kind not in "iu":
         fail(errors.TracedIndexError, f"np.take needs integer indices, not {describe(index)}")
     if axis is None:
-        x, axis = prim.reshape(x, (-1,)), 0
+        x, axis = views.reshape(x, (-1,)), 0
     k = normalize_axis(axis, x.ndim)
     if mode != "raise":
         size = wrap(x.type.shape[k])

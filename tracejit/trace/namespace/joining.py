@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracejit import errors
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.creation import as_shape
 from tracejit.trace.namespace.elementwise import put_out, strong
@@ -45,7 +45,7 @@ def concatenate(
     if not parts:
         raise ValueError("need at least one array to concatenate")
     if axis is None:
-        parts, axis = [prim.reshape(p, (-1,)) for p in parts], 0
+        parts, axis = [views.reshape(p, (-1,)) for p in parts], 0
     if any(p.ndim == 0 for p in parts):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     if any(p.ndim != parts[0].ndim for p in parts):
@@ -79,7 +79,7 @@ def stack(
             "all input arrays must have the same shape: " + ", ".join(map(describe, parts)),
         )
     where = normalize_axis(axis, parts[0].ndim + 1)
-    new = [prim.reshape(p, (*p.shape[:where], 1, *p.shape[where:])) for p in parts]
+    new = [views.reshape(p, (*p.shape[:where], 1, *p.shape[where:])) for p in parts]
     return concatenate(new, where, out, dtype=dtype, casting=casting)
 
 
@@ -106,7 +106,7 @@ def dstack(tup: Any) -> Tensor:
 
 @implements(np.column_stack)
 def column_stack(tup: Any) -> Tensor:
-    parts = [p if p.ndim >= 2 else prim.reshape(p, (-1, 1)) for p in _items(tup)]
+    parts = [p if p.ndim >= 2 else views.reshape(p, (-1, 1)) for p in _items(tup)]
     return concatenate(parts, 1)
 
 
@@ -118,7 +118,7 @@ def block(arrays: Any) -> Tensor:
     def join(x: Any, level: int) -> Tensor:
         if not isinstance(x, list):
             leaf = strong(x)
-            return prim.copy(prim.reshape(leaf, (*(1,) * (rank - leaf.ndim), *leaf.shape)))
+            return prim.copy(views.reshape(leaf, (*(1,) * (rank - leaf.ndim), *leaf.shape)))
         return concatenate([join(v, level + 1) for v in x], -(depth - level))
 
     return join(arrays, 0)
@@ -136,7 +136,7 @@ def _flat(x: Any) -> list[Tensor]:
 def append(arr: Any, values: Any, axis: int | None = None) -> Tensor:
     x, v = strong(arr), strong(values)
     if axis is None:
-        return concatenate([prim.reshape(x, (-1,)), prim.reshape(v, (-1,))], 0)
+        return concatenate([views.reshape(x, (-1,)), views.reshape(v, (-1,))], 0)
     return concatenate([x, v], axis)
 
 
@@ -169,7 +169,7 @@ def _piece(x: Tensor, axis: int, start: Any, count: Any) -> Tensor:
     starts: list[Any] = [0] * x.ndim
     sizes = list(x.type.shape)
     starts[axis], sizes[axis] = to_dim(start, "an index"), to_dim(count, "a length")
-    return prim.slice_(x, starts, sizes, [1] * x.ndim)
+    return views.slice_(x, starts, sizes, [1] * x.ndim)
 
 
 @implements(np.split)
@@ -234,18 +234,18 @@ def tile(A: Any, reps: Any) -> Tensor:
     counts = [1] * (rank - len(counts)) + counts
     shape = [1] * (rank - x.ndim) + list(x.type.shape)
     if all(c == 1 for c in counts):
-        return prim.copy(prim.reshape(x, tuple(shape)))
+        return prim.copy(views.reshape(x, tuple(shape)))
     thin = tuple(d for n in shape for d in (1, n))
     wide = tuple(d for c, n in zip(counts, shape, strict=True) for d in (c, n))
-    tiled = prim.broadcast_to(prim.reshape(x, thin), wide)
-    return prim.copy(prim.reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True))))
+    tiled = views.broadcast_to(views.reshape(x, thin), wide)
+    return prim.copy(views.reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True))))
 
 
 @implements(np.repeat, method="repeat")
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
     x = strong(a)
     if axis is None:
-        x, axis = prim.reshape(x, (-1,)), 0
+        x, axis = views.reshape(x, (-1,)), 0
     k = normalize_axis(axis, x.ndim)
     if isinstance(repeats, (list, tuple, np.ndarray)) and not prim.any_traced(repeats):
         counts = np.asarray(repeats).ravel()
@@ -264,8 +264,8 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
     shape = x.type.shape
     thin = (*shape[: k + 1], 1, *shape[k + 1 :])
     wide = (*shape[: k + 1], count, *shape[k + 1 :])
-    repeated = prim.broadcast_to(prim.reshape(x, thin), wide)
-    return prim.copy(prim.reshape(repeated, (*shape[:k], shape[k] * count, *shape[k + 1 :])))
+    repeated = views.broadcast_to(views.reshape(x, thin), wide)
+    return prim.copy(views.reshape(repeated, (*shape[:k], shape[k] * count, *shape[k + 1 :])))
 
 
 def _repeat_each(x: Tensor, counts: np.ndarray, axis: int) -> Tensor:
@@ -281,7 +281,7 @@ def _repeat_each(x: Tensor, counts: np.ndarray, axis: int) -> Tensor:
 
 @implements(np.resize)
 def resize(a: Any, new_shape: Any) -> Tensor:
-    x = prim.reshape(strong(a), (-1,))
+    x = views.reshape(strong(a), (-1,))
     shape = as_shape(new_shape)
     total: Any = 1
     for d in shape:
@@ -291,7 +291,7 @@ def resize(a: Any, new_shape: Any) -> Tensor:
     if size == 0 or wanted == 0:
         return prim.full(shape, 0, x.dtype)
     copies = -(-wanted // size)
-    return prim.copy(prim.reshape(part(tile(x, copies), 0, 0, wanted), shape))
+    return prim.copy(views.reshape(part(tile(x, copies), 0, 0, wanted), shape))
 
 
 # Shifting.
@@ -301,7 +301,7 @@ def resize(a: Any, new_shape: Any) -> Tensor:
 def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
     x = strong(a)
     if axis is None:
-        return prim.copy(prim.reshape(roll(prim.reshape(x, (-1,)), shift, 0), x.type.shape))
+        return prim.copy(views.reshape(roll(views.reshape(x, (-1,)), shift, 0), x.type.shape))
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     shifts = shift if isinstance(shift, (tuple, list)) else (shift,)
     count = max(len(axes), len(shifts))
@@ -357,7 +357,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         if piece.ndim == 0:
             shape = list(x.type.shape)
             shape[k] = 1
-            piece = prim.broadcast_to(piece, tuple(shape))
+            piece = views.broadcast_to(piece, tuple(shape))
         parts = [piece, *parts] if front else [*parts, piece]
     if len(parts) > 1:
         x = concatenate(parts, k)
@@ -369,13 +369,13 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 @implements(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Tensor:
-    x = prim.reshape(strong(ary), (-1,))
+    x = views.reshape(strong(ary), (-1,))
     steps = elementwise("subtract", part(x, 0, 1, None), part(x, 0, None, -1))
     parts = [steps]
     for extra, front in ((to_begin, True), (to_end, False)):
         if extra is None:
             continue
-        piece = prim.reshape(strong(extra), (-1,))
+        piece = views.reshape(strong(extra), (-1,))
         if not np.can_cast(piece.dtype, x.dtype, "same_kind"):
             raise TypeError("dtype of `to_begin` and `to_end` must be compatible with input `ary`")
         parts = [cast(piece, x.dtype), *parts] if front else [*parts, cast(piece, x.dtype)]
@@ -389,7 +389,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Tensor:
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
     x = strong(arr)
     if axis is None:
-        x, axis = prim.reshape(x, (-1,)), 0
+        x, axis = views.reshape(x, (-1,)), 0
     k = normalize_axis(axis, x.ndim)
     if isinstance(obj, slice) and obj.step in (None, 1):
         start, count, _ = slice_bounds(obj, x.shape[k])
@@ -404,7 +404,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Tensor:
     x = strong(arr)
     if axis is None:
-        x, axis = prim.reshape(x, (-1,)), 0
+        x, axis = views.reshape(x, (-1,)), 0
     k = normalize_axis(axis, x.ndim)
     if not isinstance(obj, (int, np.integer)):
         fail(
@@ -418,12 +418,12 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Tensor:
     if new.ndim == x.ndim:
         rest[k] = new.type.shape[k]
     elif axis == 0 and x.ndim == 1:
-        new = prim.reshape(new, (-1,))
+        new = views.reshape(new, (-1,))
         rest[k] = new.type.shape[0]
     else:
         rest[k] = 1
-        new = prim.reshape(prim.broadcast_to(new, rest[:k] + rest[k + 1 :]), tuple(rest))
-    middle = prim.broadcast_to(new, tuple(rest))
+        new = views.reshape(views.broadcast_to(new, rest[:k] + rest[k + 1 :]), tuple(rest))
+    middle = views.broadcast_to(new, tuple(rest))
     return prim.concatenate([part(x, k, None, place), middle, part(x, k, place, None)], k)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir.types import F8
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.reductions import accumulate_over, array, max_, min_, sum_, to_bool
 from tracejit.trace.registry import implements
@@ -69,7 +69,7 @@ def _matrix_norm(x: Tensor, order: Any, row: int, column: int, keepdims: bool) -
     if keepdims:
         return result
     shape = tuple(d for k, d in enumerate(x.type.shape) if k not in (row, column))
-    return prim.scalar(prim.reshape(result, shape))
+    return prim.scalar(views.reshape(result, shape))
 
 
 def _fail_singular(order: Any) -> NoReturn:
@@ -129,7 +129,7 @@ def _neighbours(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     sizes = tuple(size if k == axis else d for k, d in enumerate(shape))
     steps, zeros = (1,) * x.ndim, (0,) * x.ndim
     ones = tuple(int(k == axis and size != 0) for k in range(x.ndim))
-    return prim.slice_(x, ones, sizes, steps), prim.slice_(x, zeros, sizes, steps)
+    return views.slice_(x, ones, sizes, steps), views.slice_(x, zeros, sizes, steps)
 
 
 @implements(np.trapezoid)
@@ -144,7 +144,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Tensor:
         width = prim.elementwise("subtract", *_neighbours(points, along))
         if points.ndim == 1:
             shape = tuple(width.type.shape[0] if j == k else 1 for j in range(heights.ndim))
-            width = prim.reshape(width, shape)
+            width = views.reshape(width, shape)
     both = prim.elementwise("add", *_neighbours(heights, k))
     areas = prim.elementwise("divide", prim.elementwise("multiply", width, both), 2.0)
     return sum_(areas, axis)

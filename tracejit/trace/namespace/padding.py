@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracejit import errors
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import fail
 from tracejit.trace.namespace.elementwise import strong
 from tracejit.trace.namespace.joining import part
@@ -106,7 +106,7 @@ def _constant(x: Tensor, widths: Widths, values: Any) -> Tensor:
         shape = tuple(a + n + b for (a, b), n in zip(widths, x.shape, strict=True))
         result = prim.full(shape, cast(fill, x.dtype), x.dtype)
         starts = tuple(to_dim(a, "a width") for a, _ in widths)
-        prim.slice_(result, starts, x.type.shape, (1,) * x.ndim).assign(x.value)
+        views.slice_(result, starts, x.type.shape, (1,) * x.ndim).assign(x.value)
         return result
     for axis, ((before, after), (left, right)) in enumerate(zip(widths, pairs, strict=True)):
         x = _joined(_filled(x, axis, before, left), x, _filled(x, axis, after, right), axis)
@@ -128,7 +128,7 @@ def _joined(left: Tensor | None, x: Tensor, right: Tensor | None, axis: int) -> 
 def _wide(line: Tensor, axis: int, width: Any) -> Tensor:
     shape = list(line.type.shape)
     shape[axis] = to_dim(width, "a width")
-    return prim.broadcast_to(line, tuple(shape))
+    return views.broadcast_to(line, tuple(shape))
 
 
 def _repeated(x: Tensor, axis: int, before: Any, after: Any, mode: str) -> Tensor:
@@ -169,7 +169,7 @@ def _repeated(x: Tensor, axis: int, before: Any, after: Any, mode: str) -> Tenso
 
 def _ramp(edge: Tensor, axis: int, width: Any, end: Any) -> Tensor:
     """`width` steps from `end` to `edge`, which is left out, as `np.linspace` makes them."""
-    edge_line = prim.reshape(edge, tuple(d for k, d in enumerate(edge.type.shape) if k != axis))
+    edge_line = views.reshape(edge, tuple(d for k, d in enumerate(edge.type.shape) if k != axis))
     dtype = edge.dtype
     ramp: Tensor = FUNCTIONS[np.linspace](
         end, edge_line, num=width, endpoint=False, axis=axis, dtype=dtype

@@ -10,7 +10,7 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir import dims
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.contraction import Labels, contract
 from tracejit.trace.namespace.einsum import contract_all, diagonal
@@ -87,15 +87,15 @@ def inner(a: Any, b: Any, /) -> Tensor:
 
 @implements(np.vdot)
 def vdot(a: Any, b: Any, /) -> Tensor:
-    x, y = (prim.reshape(t, (dims.product(t.type.shape),)) for t in _pair(a, b))
+    x, y = (views.reshape(t, (dims.product(t.type.shape),)) for t in _pair(a, b))
     return _sum_last(_conjugate(x), y, -1, -1, "vdot")
 
 
 @implements(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Tensor:
     x, y = _pair(a, b)
-    column = prim.reshape(x, (dims.product(x.type.shape), 1))
-    row = prim.reshape(y, (1, dims.product(y.type.shape)))
+    column = views.reshape(x, (dims.product(x.type.shape), 1))
+    row = views.reshape(y, (1, dims.product(y.type.shape)))
     return store(out, prim.elementwise("multiply", column, row), "same_kind")
 
 
@@ -184,7 +184,7 @@ def vecdot(
     if keepdims:
         at = prim.normalize_axis(axis, result.ndim + 1)
         shape = result.type.shape
-        result = prim.reshape(result, (*shape[:at], 1, *shape[at:]))
+        result = views.reshape(result, (*shape[:at], 1, *shape[at:]))
     return store(out, result, casting)
 
 
@@ -195,7 +195,7 @@ def linalg_vecdot(x1: Any, x2: Any, /, *, axis: Any = -1) -> Tensor:
 
 def _axis_last(x: Tensor, axis: Any) -> Tensor:
     k = prim.normalize_axis(axis, x.ndim)
-    return prim.transpose(x, [j for j in range(x.ndim) if j != k] + [k])
+    return views.transpose(x, [j for j in range(x.ndim) if j != k] + [k])
 
 
 @implements(np.matvec)
@@ -318,11 +318,11 @@ def kron(a: Any, b: Any) -> Tensor:
     rank = max(x.ndim, y.ndim)
     mine = (*(1,) * (rank - x.ndim), *x.type.shape)
     other = (*(1,) * (rank - y.ndim), *y.type.shape)
-    left = prim.reshape(x, tuple(d for m in mine for d in (m, 1)))
-    right = prim.reshape(y, tuple(d for n in other for d in (1, n)))
+    left = views.reshape(x, tuple(d for m in mine for d in (m, 1)))
+    right = views.reshape(y, tuple(d for n in other for d in (1, n)))
     product = prim.elementwise("multiply", left, right)
     shape = tuple(m * n for m, n in zip(mine, other, strict=True))
-    return prim.scalar(prim.reshape(product, shape))
+    return prim.scalar(views.reshape(product, shape))
 
 
 @implements(np.cross)
@@ -346,12 +346,12 @@ def cross(
         assert flat is not None
         return prim.scalar(flat)
     parts = [p for p in (minor(1, 2), minor(2, 0), minor(0, 1)) if p is not None]
-    columns = [prim.reshape(p, (*p.type.shape, 1)) for p in parts]
+    columns = [views.reshape(p, (*p.type.shape, 1)) for p in parts]
     result = prim.concatenate(columns, columns[0].ndim - 1)
     k = prim.normalize_axis(axisc, result.ndim)
     order = list(range(result.ndim - 1))
     order.insert(k, result.ndim - 1)
-    return prim.transpose(result, order)
+    return views.transpose(result, order)
 
 
 @implements(np.linalg.cross)
@@ -374,7 +374,7 @@ def _components(x: Tensor) -> list[Tensor | None]:
     shape = x.type.shape[:-1]
     zeros, ones = (0,) * len(shape), (1,) * x.ndim
     parts: list[Tensor | None] = [
-        prim.reshape(prim.slice_(x, (*zeros, k), (*shape, 1), ones), shape) for k in range(count)
+        views.reshape(views.slice_(x, (*zeros, k), (*shape, 1), ones), shape) for k in range(count)
     ]
     return parts if count == 3 else [*parts, None]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.ir import dims
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.namespace.creation import as_shape, is_int
 from tracejit.trace.namespace.elementwise import strong
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift
@@ -113,7 +113,7 @@ def linspace(
     if where:
         order = list(range(1, result.ndim))
         order.insert(where, 0)
-        result = prim.transpose(result, order)
+        result = views.transpose(result, order)
     return (result, prim.scalar(step)) if retstep else result
 
 
@@ -128,7 +128,7 @@ def logspace(
         where = prim.normalize_axis(axis, exponents.ndim + 1)
         shape = list(foundation.type.shape)
         shape.insert(where, 1)
-        foundation = prim.reshape(foundation, tuple(shape))
+        foundation = views.reshape(foundation, tuple(shape))
     result = elementwise("power", foundation, exponents)
     return result if dtype is None else prim.copy(cast(result, as_dtype(dtype)))
 
@@ -155,5 +155,5 @@ def geomspace(
     if where:
         order = list(range(1, result.ndim))
         order.insert(where, 0)
-        result = prim.transpose(result, order)
+        result = views.transpose(result, order)
     return result

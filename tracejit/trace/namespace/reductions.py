@@ -16,7 +16,7 @@ from tracejit import errors
 from tracejit.ir import dims
 from tracejit.ir.opdef import resolve_loop
 from tracejit.ir.types import F2, F4
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.registry import FUNCTIONS, implements
 from tracejit.trace.size import wrap
@@ -91,7 +91,7 @@ def mask_of(where: Any, x: Tensor) -> Tensor | None:
     if mask.ndim > x.ndim:
         both = f"{describe(mask)}, {describe(x)}"
         fail(errors.ShapeError, f"where has more dims than the array: {both}")
-    return prim.broadcast_to(mask, x.type.shape)
+    return views.broadcast_to(mask, x.type.shape)
 
 
 def count_of(x: Tensor, axes: Sequence[int], keepdims: bool, mask: Tensor | None) -> Any:
@@ -121,7 +121,7 @@ def to_bool(x: Any) -> Tensor:
 
 
 def flat(x: Tensor) -> Tensor:
-    return prim.reshape(x, (dims.product(x.type.shape),))
+    return views.reshape(x, (dims.product(x.type.shape),))
 
 
 # Sums and products.
@@ -278,7 +278,7 @@ def _position(op: str, a: Any, axis: Any, out: Any, keepdims: Any) -> Tensor:
     else:
         if x.ndim == 0:
             axes_of(axis, x)
-            x = prim.reshape(x, (1,))
+            x = views.reshape(x, (1,))
             k, kept = 0, ()
         else:
             k = prim.normalize_axis(axis, x.ndim)
@@ -291,7 +291,7 @@ def _position(op: str, a: Any, axis: Any, out: Any, keepdims: Any) -> Tensor:
         )
     result = prim.reduce(op, x, (k,))
     if truth(keepdims):
-        result = prim.reshape(result, kept)
+        result = views.reshape(result, kept)
     return store(out, result, "same_kind")
 
 
@@ -484,7 +484,7 @@ def _reduce_logaddexp(
         result = prim.elementwise("logaddexp", result, prim.cast(initial, x.dtype))
     if not keep:
         kept = tuple(d for k, d in enumerate(x.type.shape) if k not in axes)
-        result = prim.scalar(prim.reshape(result, kept))
+        result = prim.scalar(views.reshape(result, kept))
     return store(out, result)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir import dims
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.creation import as_shape
 from tracejit.trace.namespace.elementwise import put_out, strong
@@ -36,8 +36,8 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
 
 def _view_or_copy(x: Tensor, shape: tuple[Any, ...]) -> Tensor:
     """A view where NumPy can make one, a copy otherwise."""
-    view = prim.reshape(x, shape)
-    return view if prim.reshape_is_view(x, view.type.shape) else prim.copy(view)
+    view = views.reshape(x, shape)
+    return view if views.reshape_is_view(x, view.type.shape) else prim.copy(view)
 
 
 def _target(shape: Any) -> tuple[Any, ...]:
@@ -49,7 +49,7 @@ def _target(shape: Any) -> tuple[Any, ...]:
 
 
 def reverse_axes(x: Tensor) -> Tensor:
-    return prim.transpose(x, tuple(reversed(range(x.ndim))))
+    return views.transpose(x, tuple(reversed(range(x.ndim))))
 
 
 @is_method("reshape")
@@ -64,7 +64,7 @@ def ravel(a: Any, order: str = "C") -> Tensor:
     x = strong(a)
     if order == "F":
         x = reverse_axes(x)
-    return prim.reshape(x if prim.is_contiguous(x) else prim.copy(x), (-1,))
+    return views.reshape(x if views.is_contiguous(x) else prim.copy(x), (-1,))
 
 
 @is_method("flatten")
@@ -86,7 +86,7 @@ def squeeze(a: Any, axis: Any = None) -> Tensor:
                 "cannot select an axis to squeeze out which has size not equal to one: "
                 + describe(x),
             )
-    return prim.reshape(x, tuple(d for k, d in enumerate(shape) if k not in gone))
+    return views.reshape(x, tuple(d for k, d in enumerate(shape) if k not in gone))
 
 
 @implements(np.expand_dims)
@@ -96,7 +96,7 @@ def expand_dims(a: Any, axis: Any) -> Tensor:
     rank = x.ndim + len(axes)
     new = normalize_axes(tuple(axes), rank)
     rest = iter(x.shape)
-    return prim.reshape(x, tuple(1 if k in new else next(rest) for k in range(rank)))
+    return views.reshape(x, tuple(1 if k in new else next(rest) for k in range(rank)))
 
 
 def _at_least(rank: int, arrays: Sequence[Any]) -> Any:
@@ -104,11 +104,11 @@ def _at_least(rank: int, arrays: Sequence[Any]) -> Any:
     for array in arrays:
         x = strong(array)
         if rank == 3 and x.ndim == 2:
-            x = prim.reshape(x, (*x.shape, 1))
+            x = views.reshape(x, (*x.shape, 1))
         elif rank == 3 and x.ndim == 1:
-            x = prim.reshape(x, (1, *x.shape, 1))
+            x = views.reshape(x, (1, *x.shape, 1))
         elif x.ndim < rank:
-            x = prim.reshape(x, (*(1,) * (rank - x.ndim), *x.shape))
+            x = views.reshape(x, (*(1,) * (rank - x.ndim), *x.shape))
         found.append(x)
     return found[0] if len(found) == 1 else tuple(found)
 
@@ -139,7 +139,7 @@ def transpose(a: Any, axes: Any = None) -> Tensor:
     if len(axes) != x.ndim:
         raise ValueError("axes don't match array")
     order = normalize_axes(tuple(axes), x.ndim)
-    return prim.transpose(x, order)
+    return views.transpose(x, order)
 
 
 @is_method("transpose")
@@ -169,7 +169,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Tensor:
     order = list(range(x.ndim))
     i, j = normalize_axis(axis1, x.ndim), normalize_axis(axis2, x.ndim)
     order[i], order[j] = order[j], order[i]
-    return prim.transpose(x, order)
+    return views.transpose(x, order)
 
 
 @implements(np.moveaxis)
@@ -183,7 +183,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Tensor:
     order = [k for k in range(x.ndim) if k not in old]
     for place, axis in sorted(zip(new, old, strict=True)):
         order.insert(place, axis)
-    return prim.transpose(x, order)
+    return views.transpose(x, order)
 
 
 @implements(np.rollaxis)
@@ -195,7 +195,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Tensor:
         raise np.exceptions.AxisError(start, x.ndim)
     order = [k for k in range(x.ndim) if k != old]
     order.insert(new - (old < new), old)
-    return prim.transpose(x, order)
+    return views.transpose(x, order)
 
 
 @implements(np.flip)
@@ -207,7 +207,7 @@ def flip(m: Any, axis: Any = None) -> Tensor:
     shape = x.type.shape
     flipped = [k in axes for k in range(x.ndim)]
     starts = [d - 1 if f else 0 for d, f in zip(shape, flipped, strict=True)]
-    return prim.slice_(x, starts, shape, [-1 if f else 1 for f in flipped])
+    return views.slice_(x, starts, shape, [-1 if f else 1 for f in flipped])
 
 
 @implements(np.fliplr)
@@ -247,14 +247,14 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Tensor:
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Tensor:
-    return prim.broadcast_to(strong(array), as_shape(shape))
+    return views.broadcast_to(strong(array), as_shape(shape))
 
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Tensor, ...]:
     tensors = [strong(a) for a in args]
     shape = prim.broadcast_shapes(*tensors)
-    return tuple(prim.broadcast_to(t, shape) for t in tensors)
+    return tuple(views.broadcast_to(t, shape) for t in tensors)
 
 
 @implements(np.broadcast_shapes)
@@ -281,24 +281,24 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     i, j = normalize_axis(axis1, x.ndim), normalize_axis(axis2, x.ndim)
     if i == j:
         raise ValueError("axis1 and axis2 cannot be the same")
-    x = prim.transpose(x, [k for k in range(x.ndim) if k not in (i, j)] + [i, j])
+    x = views.transpose(x, [k for k in range(x.ndim) if k not in (i, j)] + [i, j])
     *_, n, m = x.shape
     rows, columns = (0, offset) if offset >= 0 else (-offset, 0)
     n, m = n - rows, m - columns
     length = n if n <= m else m
     if not length > 0:
         length = 0
-    return prim.read_only(_read_diagonal(x, rows, columns, length))
+    return views.read_only(_read_diagonal(x, rows, columns, length))
 
 
 def _read_diagonal(x: Tensor, row: int, column: int, length: Any) -> Tensor:
     *rest, n, m = x.type.shape
-    flat = prim.reshape(x, (*rest, n * m))
+    flat = views.reshape(x, (*rest, n * m))
     start = row * m + column
     if isinstance(m, int) and length != 0:
         zeros, ones = [0] * len(rest), [1] * len(rest)
         size = length.dim if isinstance(length, Size) else length
-        return prim.slice_(flat, [*zeros, start], [*rest, size], [*ones, m + 1])
+        return views.slice_(flat, [*zeros, start], [*rest, size], [*ones, m + 1])
     index = prim.iota(as_shape(length), 0)
     where = index * Size(m + 1) + (start if isinstance(start, int) else Size(start))
     return prim.take(flat, cast(where, int), len(rest))
@@ -321,11 +321,11 @@ def diagflat(v: Any, k: int = 0) -> Tensor:
     rows, columns = (0, k) if k >= 0 else (-k, 0)
     row = prim.iota(as_shape((n, 1)), 0)
     column = prim.iota(as_shape((1, n)), 1)
-    square = prim.select(row == column, prim.reshape(x, (1, *x.type.shape)), cast(0, x.dtype))
+    square = prim.select(row == column, views.reshape(x, (1, *x.type.shape)), cast(0, x.dtype))
     size = n + abs(k)
     result = prim.full(as_shape((size, size)), 0, x.dtype)
     dim = dims.product(x.type.shape)
-    prim.slice_(result, (rows, columns), (dim, dim), (1, 1)).assign(square.value)
+    views.slice_(result, (rows, columns), (dim, dim), (1, 1)).assign(square.value)
     return result
 
 

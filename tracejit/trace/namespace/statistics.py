@@ -15,7 +15,7 @@ import numpy as np
 from tracejit import errors
 from tracejit.ir import dims
 from tracejit.ir.types import F2, F4, F8
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.reductions import (
     MISSING,
@@ -193,8 +193,8 @@ def _weights_along(x: Tensor, weights: Any, axis: Any) -> Tensor:
             "shape of weights must be consistent with shape of a along specified axis: "
             f"{describe(x)}, {describe(w)}",
         )
-    w = prim.transpose(w, [int(k) for k in np.argsort(axes)])
-    return prim.reshape(w, tuple(wanted[k] if k in axes else 1 for k in range(x.ndim)))
+    w = views.transpose(w, [int(k) for k in np.argsort(axes)])
+    return views.reshape(w, tuple(wanted[k] if k in axes else 1 for k in range(x.ndim)))
 
 
 @implements(np.average)
@@ -216,7 +216,7 @@ def average(
         result = prim.elementwise("divide", sum_(product, axis, keepdims=keepdims), scale)
     if not returned:
         return result
-    return result, prim.scalar(prim.broadcast_to(scale, result.type.shape))
+    return result, prim.scalar(views.broadcast_to(scale, result.type.shape))
 
 
 # Without NaN.
@@ -414,7 +414,7 @@ def _nan_variance(
     if keep:
         return result
     shape = tuple(d for k, d in enumerate(result.type.shape) if k not in axes)
-    return prim.scalar(prim.reshape(result, shape))
+    return prim.scalar(views.reshape(result, shape))
 
 
 @implements(np.nanvar)

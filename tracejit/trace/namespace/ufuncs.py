@@ -13,7 +13,7 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir.opdef import BY_NUMPY
-from tracejit.trace import prim
+from tracejit.trace import prim, views
 from tracejit.trace.context import fail
 from tracejit.trace.namespace.arithmetic import COMPARISONS, compare, modulo_pair, write_out
 from tracejit.trace.prim import elementwise, lift
@@ -116,7 +116,7 @@ def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
     def function(a: Any, b: Any, **kwargs: Any) -> Any:
         left, right = lift(a), lift(b)
         return FUNCTIONS[ufunc](
-            prim.reshape(left, (*left.type.shape, *(1,) * right.ndim)), right, **kwargs
+            views.reshape(left, (*left.type.shape, *(1,) * right.ndim)), right, **kwargs
         )
 
     return function

@@ -1,0 +1,173 @@
+"""Views of traced tensors: reshape, transpose, broadcast, slice. Each is a tensor on the same cell.
+
+A view is a step of a path from the cell: how to read through it, how to write through it, how its
+memory lies. Shapes may hold ints and sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.ir import dims
+from tracejit.ir.dims import Dim, Shape
+from tracejit.ir.graph import Value
+from tracejit.trace import layout
+from tracejit.trace.context import current, fail
+from tracejit.trace.layout import Strides, contiguous, reshaped, sliced
+from tracejit.trace.size import Size, as_dim, to_dim
+from tracejit.trace.tensor import Tensor, ViewStep, describe
+
+
+def apply_op(op: str, inputs: Sequence[Value], attrs: dict[str, Any] | None = None) -> Value:
+    """Apply `op` with input types brought up to date with the sizes decided since."""
+    trace = current()
+    if trace.renamed:
+        inputs = [trace.refreshed(v) for v in inputs]
+    return trace.apply(op, inputs, attrs)
+
+
+def apply_values(op: str, *inputs: Value, **attrs: Any) -> Value:
+    """Like `apply_op`: what the functions of a `ViewStep` are made of."""
+    return apply_op(op, inputs, attrs)
+
+
+def shape_of(shape: Any) -> Shape:
+    if isinstance(shape, (int, Size)) or as_dim(shape) is not None:
+        shape = (shape,)
+    return tuple(to_dim(s, "a dimension") for s in shape)
+
+
+def reshape(x: Tensor, shape: Any) -> Tensor:
+    """`x` with another shape, one entry of which may be -1; a view, as if `x` were contiguous.
+
+    (NumPy copies where the strides do not allow a view; the difference shows only to a write.)
+    """
+    old = x.type.shape
+    new = list(shape_of(shape))
+    total = dims.product(old)
+    if -1 in [d for d in new if isinstance(d, int)]:
+        if sum(1 for d in new if d == -1) > 1:
+            fail(errors.ShapeError, "only one dimension can be -1 in a reshape")
+        at = new.index(-1)
+        rest = dims.product([d for k, d in enumerate(new) if k != at])
+        _require_divides(x, total, rest, new)
+        new[at] = dims.floordiv(total, rest)
+    elif not current().same(total, dims.product(new), "reshape"):
+        _fail_reshape(x, new)
+    target = current().shape(tuple(new))
+    if target == old:
+        return x
+
+    def read(value: Value) -> Value:
+        return apply_op("reshape", [value], {"shape": target})
+
+    def write(base: Value, value: Value) -> Value:
+        return apply_op("reshape", [value], {"shape": current().shape(base.type.shape)})
+
+    def lie(shape: Shape, strides: Strides) -> tuple[Shape, Strides]:
+        found = reshaped(shape, strides, target, current().hint)
+        return target, contiguous(target) if found is None else found
+
+    return x.view(ViewStep(read, write, lie))
+
+
+def reshape_is_view(x: Tensor, shape: Shape) -> bool:
+    """Whether NumPy's `x.reshape(shape)` is a view, by what is known of the strides of `x`."""
+    known = None if x.scalar else x.strides_known
+    return known is None or reshaped(*known, shape, current().hint) is not None
+
+
+def is_contiguous(x: Tensor) -> bool:
+    """Whether the elements of `x` lie in C order without gaps, as far as the trace can tell."""
+    known = None if x.scalar else x.strides_known
+    return known is None or layout.is_contiguous(*known)
+
+
+def _require_divides(x: Tensor, total: Dim, rest: Dim, new: Sequence[Dim]) -> None:
+    trace = current()
+    if rest == 0 or not trace.decide(rest, "!=", 0, "reshape"):
+        _fail_reshape(x, new)
+    if not trace.same(dims.mod(total, rest), 0, "reshape"):
+        _fail_reshape(x, new)
+
+
+def _fail_reshape(x: Tensor, new: Sequence[Dim]) -> None:
+    wanted = ", ".join(current().describe(d) for d in new)
+    fail(
+        errors.ShapeError,
+        f"cannot reshape {describe(x)} into ({wanted}): the sizes differ",
+        "use -1 for one dimension to have it computed",
+    )
+
+
+def transpose(x: Tensor, perm: Sequence[int]) -> Tensor:
+    """Axis k of the view is axis `perm[k]` of `x`."""
+    order = tuple(int(p) for p in perm)
+    if order == tuple(range(x.ndim)):
+        return x
+    back = tuple(int(k) for k in np.argsort(order))
+    return x.view(
+        ViewStep(
+            lambda value: apply_op("transpose", [value], {"perm": order}),
+            lambda base, value: apply_op("transpose", [value], {"perm": back}),
+            lambda shape, strides: (
+                tuple(shape[p] for p in order),
+                tuple(strides[p] for p in order),
+            ),
+        )
+    )
+
+
+def broadcast_to(x: Tensor, shape: Any) -> Tensor:
+    """A read-only view of `x` with another shape that it broadcasts to."""
+    target = shape_of(shape)
+    old = x.type.shape
+    if old == target:
+        return x
+    trace = current()
+    try:
+        found = trace.broadcast(old, target)
+        if len(found) != len(target) or not all(
+            trace.same(a, b) for a, b in zip(found, target, strict=True)
+        ):
+            raise ValueError
+    except ValueError:
+        wanted = ", ".join(trace.describe(d) for d in target)
+        fail(errors.ShapeError, f"cannot broadcast {describe(x)} to ({wanted})")
+    target = trace.shape(target)
+    return x.view(
+        ViewStep(
+            lambda value: apply_op("broadcast_to", [value], {"shape": target}),
+            None,
+            lambda shape, strides: (target, _broadcast_strides(shape, strides, target)),
+        )
+    )
+
+
+def _broadcast_strides(shape: Shape, strides: Strides, target: Shape) -> Strides:
+    added = len(target) - len(shape)
+    pairs = zip(shape, strides, target[added:], strict=True)
+    return (0,) * added + tuple(s if d == t else 0 for d, s, t in pairs)
+
+
+def slice_(x: Tensor, starts: Sequence[Dim], sizes: Sequence[Dim], steps: Sequence[int]) -> Tensor:
+    """Element k of the view along an axis is element `starts + k*steps` of `x`, within bounds."""
+    attrs = {"starts": tuple(starts), "sizes": tuple(sizes), "steps": tuple(steps)}
+    if all(s == 0 for s in starts) and tuple(sizes) == x.type.shape and all(s == 1 for s in steps):
+        return x
+    return x.view(
+        ViewStep(
+            lambda value: apply_op("slice", [value], attrs),
+            lambda base, value: apply_op("update", [base, value], attrs),
+            lambda shape, strides: (tuple(sizes), sliced(strides, steps)),
+        )
+    )
+
+
+def read_only(x: Tensor) -> Tensor:
+    """`x` as NumPy's read-only views are: on the same cell, but never written."""
+    return x.view(ViewStep(lambda value: value, None, lambda shape, strides: (shape, strides)))
