@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from importlib import import_module
 
 from tracejit import errors
 from tracejit.codegen_cpu import cache, machine
 from tracejit.codegen_cpu.llvm_blas import provide_blas
 from tracejit.codegen_cpu.llvm_program import FrameLayout, emit_program, frame_layout
 from tracejit.codegen_cpu.native_abi import runtime
+from tracejit.codegen_cpu.source_program import emit_source
+from tracejit.config import config
 from tracejit.ir.program import MatMul, Program
 
 
@@ -36,13 +39,18 @@ def compile_program(program: Program) -> Compiled:
     runtime()
     if any(isinstance(step, MatMul) for step in program.steps):
         provide_blas()
-    key = cache.key_of(repr(program))
+    from_source = config.scalar_bodies == "source"
+    key = ("source_" if from_source else "") + cache.key_of(repr(program))
     symbol = f"main_{key}"
     from_disk = False
     with _lock:
         main = _loaded.get(key)
         if main is None:
-            main, from_disk = _load_or_compile(program, key, symbol)
+            if from_source:
+                numba_backend = import_module("tracejit.codegen_cpu.numba_backend")
+                main = int(numba_backend.compile_source(emit_source(program), program.name))
+            else:
+                main, from_disk = _load_or_compile(program, key, symbol)
             _loaded[key] = main
     seconds = time.perf_counter() - started
     return Compiled(program, frame_layout(program), main, symbol, from_disk, seconds)
@@ -66,3 +74,8 @@ def _load_or_compile(program: Program, key: str, symbol: str) -> tuple[int, bool
 def assembly(program: Program) -> str:
     """The LLVM assembly of a program, before LLVM's own passes."""
     return emit_program(program, "main", machine.host())
+
+
+def source(program: Program) -> str:
+    """The program as readable Numba source."""
+    return emit_source(program)

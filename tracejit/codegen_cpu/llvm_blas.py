@@ -21,7 +21,7 @@ from tracejit.ir.dims import Dim
 from tracejit.ir.program import MatMul, MemRef
 from tracejit.ir.scalar import REAL_OF
 
-_LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
+LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 _ROUTINES = ("gemm", "gemv")
 
 
@@ -33,7 +33,7 @@ def provide_blas() -> None:
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     name_of = ctypes.pythonapi.PyCapsule_GetName
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    for letter in _LETTERS.values():
+    for letter in LETTERS.values():
         for routine in _ROUTINES:
             capsule = exported[letter + routine]
             llvm.add_symbol(f"tracejit_{letter}{routine}", pointer_of(capsule, name_of(capsule)))
@@ -57,7 +57,7 @@ class BlasEmitter:
         body = self.b.append_basic_block("product")
         done = self.b.append_basic_block("done")
         extents = [self.sizes(d) for d in batch]
-        strides = [[self.sizes(s) for s in _batch_strides(m, batch)] for m in (step.a, step.b, step.out)]
+        strides = [[self.sizes(s) for s in batch_strides(m, batch)] for m in (step.a, step.b, step.out)]
         scratch = self._scratch()
         self.b.branch(head)
         self.b.position_at_end(head)
@@ -118,12 +118,12 @@ class BlasEmitter:
         if n == 1:
             matrix, ref, vector, step_of = a, step.a, b, step.b.strides[-2]
             # The matrix as it lies in memory is (k, m) by columns where rows are contiguous.
-            by_rows = _by_rows(ref)
+            by_rows = goes_by_rows(ref)
             shape = (k, m) if by_rows else (m, k)
             trans = "T" if by_rows else "N"
         else:
             matrix, ref, vector, step_of = b, step.b, a, step.a.strides[-1]
-            by_rows = _by_rows(ref)
+            by_rows = goes_by_rows(ref)
             shape = (n, k) if by_rows else (k, n)
             trans = "N" if by_rows else "T"
         _, leading = self._leading(ref)
@@ -153,7 +153,7 @@ class BlasEmitter:
     def _leading(self, ref: MemRef) -> tuple[str, ll.Value]:
         """Whether BLAS is to transpose what lies in memory, and the distance between columns."""
         item = ref.dtype.itemsize
-        if _by_rows(ref):
+        if goes_by_rows(ref):
             distance, least = ref.strides[-2], ref.shape[-1]
             trans = "N"
         else:
@@ -195,12 +195,12 @@ class BlasEmitter:
         return address
 
     def _call(self, step: MatMul, routine: str, arguments: list[ll.Value]) -> None:
-        name = f"tracejit_{_LETTERS[step.out.dtype.char]}{routine}"
+        name = f"tracejit_{LETTERS[step.out.dtype.char]}{routine}"
         function = self.context.declare(name, VOID, [PTR] * len(arguments))
         self.b.call(function, arguments)
 
 
-def _by_rows(ref: MemRef) -> bool:
+def goes_by_rows(ref: MemRef) -> bool:
     """Whether the elements of a row are adjacent (else those of a column are)."""
     rows, columns = ref.strides[-2:]
     item = ref.dtype.itemsize
@@ -209,7 +209,7 @@ def _by_rows(ref: MemRef) -> bool:
     return columns == item
 
 
-def _batch_strides(ref: MemRef, batch: tuple[Dim, ...]) -> list[Dim]:
+def batch_strides(ref: MemRef, batch: tuple[Dim, ...]) -> list[Dim]:
     missing = len(batch) - (len(ref.shape) - 2)
     own = [
         0 if dim == 1 else stride

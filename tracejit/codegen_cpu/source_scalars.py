@@ -77,6 +77,13 @@ class SourceModule:
         self.from_backend.add(name)
         return name
 
+    def float_text(self, number: float) -> str:
+        """A float64 as Python text that gives exactly it."""
+        if math.isfinite(number):
+            return repr(number)
+        self.math = True
+        return "math.nan" if math.isnan(number) else "math.inf" if number > 0 else "-math.inf"
+
 
 _DTYPE_NAMES = {
     np.dtype(n): n
@@ -126,11 +133,7 @@ class SourceScalars(Scalars):
     def _float(self, value: Any, dtype: np.dtype) -> Expression:
         number = float(value)
         level = UNARY if math.copysign(1.0, number) < 0 else ATOM
-        if not math.isfinite(number):
-            self.module.math = True
-            text = "math.nan" if math.isnan(number) else "math.inf" if number > 0 else "-math.inf"
-        else:
-            text = repr(number)
+        text = self.module.float_text(number)
         if dtype.itemsize == 8:
             return leaf(text, level)
         short = str(value)
@@ -201,7 +204,7 @@ class SourceScalars(Scalars):
 
     def emit_complex_call(self, name: str, *parts: Scalar) -> tuple[Expression, Expression]:
         pair = self.function(self.module.backend(name), [p.v for p in parts])
-        pair.named, pair.wish = True, name
+        pair.name = self.names.numbered(name)
         return self.new("{0}[0]", (pair,), (ATOM,)), self.new("{0}[1]", (pair,), (ATOM,))
 
     def emit_bits(self, a: Scalar, dtype: np.dtype) -> Expression:

@@ -59,8 +59,8 @@ class Block:
 class Expression:
     """`template` with `{0}`, `{1}` for `args`, which need parentheses below the levels `needs`.
 
-    `named` ones always get a name; `wish` is the name they would like. `bare` is the text of a
-    number beside an operand that gives it its type.
+    One with a `name` is always assigned to that; another one would like `wish`, if it gets a name
+    at all. `bare` is the text of a number beside an operand that gives it its type.
     """
 
     block: Block | None
@@ -68,7 +68,7 @@ class Expression:
     args: tuple[Expression, ...] = ()
     needs: tuple[int, ...] = ()
     level: int = ATOM
-    named: bool = False
+    name: str = ""
     wish: str = ""
     bare: str = ""
     uses: int = 0
@@ -168,12 +168,10 @@ def _write(block: Block, writer: SourceWriter, names: Names) -> None:
 
 def _write_expression(item: Expression, writer: SourceWriter, names: Names) -> None:
     item.text = _fill(item.template, item.args, item.needs)
-    single = item.uses == 1 and not item.elsewhere and not item.named
-    if not item.args and not item.named:
+    short = item.uses == 1 and not item.elsewhere and len(item.text) <= INLINE_WIDTH
+    if not item.name and (short or not item.args):
         return
-    if single and len(item.text) <= INLINE_WIDTH:
-        return
-    name = names.new(item.wish) if item.wish else names.numbered("t")
+    name = item.name or (names.new(item.wish) if item.wish else names.numbered("t"))
     writer.line(f"{name} = {item.text}")
     item.text, item.level = name, ATOM
 

@@ -1,0 +1,409 @@
+"""A loop nest as a function of Numba source: `def nest0(frame, lo, hi)`.
+
+It runs iterations `lo` to `hi` of the flattened outer range, one element after the other; how many
+there are is `outer_count`. Memory is read through typed pointers with indices in elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracejit.codegen_cpu.source_scalars import SourceModule, SourceScalars, assign_all, wish
+from tracejit.codegen_cpu.source_text import (
+    ADD,
+    ATOM,
+    MUL,
+    Block,
+    Expression,
+    Loop,
+    Names,
+    Statement,
+    leaf,
+    write,
+)
+from tracejit.ir import dims
+from tracejit.ir.dims import Atom, Dim
+from tracejit.ir.loops import (
+    CHUNK,
+    Address,
+    Carry,
+    Compute,
+    Constant,
+    Index,
+    Instr,
+    Load,
+    Nest,
+    Section,
+    SizeOf,
+    Store,
+    Take,
+)
+from tracejit.ir.opdef import OPS
+from tracejit.ir.ops.reduce import identity
+from tracejit.ir.scalar import REAL_OF, Scalar
+from tracejit.ir.types import BOOL, F2, F4, INTP
+from tracejit.source import SourceWriter
+
+Vars = dict[int, Scalar]
+
+
+class Sizes:
+    """Dims as text over local variables, named after their symbols.
+
+    A stride symbol becomes a variable that counts elements of `item` bytes.
+    """
+
+    def __init__(
+        self, names: Names, symbols: Mapping[str, int], stride_slots: Mapping[int, int]
+    ) -> None:
+        self.names, self.symbols, self.stride_slots = names, symbols, stride_slots
+        self.lines: list[str] = []
+        self.known: dict[str, str] = {}
+        self.items: dict[str, int] = {}
+
+    def __call__(self, dim: Dim, need: int = 0) -> str:
+        """The text of a dim, in parentheses where it binds less tightly than `need`."""
+        if isinstance(dim, int):
+            return str(dim) if dim >= 0 or need <= ADD else f"({dim})"
+        text, level = "", MUL
+        for monomial, coefficient in dim.terms:
+            factors = [self._atom(atom) for atom in monomial]
+            if abs(coefficient) != 1 or not factors:
+                factors.insert(0, str(abs(coefficient)))
+            part = " * ".join(factors)
+            if not text:
+                text = part if coefficient > 0 else f"-{part}"
+                level = ATOM if len(factors) == 1 and coefficient > 0 else MUL
+            else:
+                text += f" + {part}" if coefficient > 0 else f" - {part}"
+                level = ADD
+        return text if level >= need else f"({text})"
+
+    def _atom(self, atom: Atom) -> str:
+        if isinstance(atom, dims.Sym):
+            return self._symbol(atom.name)
+        if atom.op in ("max", "min"):
+            return f"{atom.op}({self(atom.left)}, {self(atom.right)})"
+        sign = "//" if atom.op == "floordiv" else "%"
+        return f"({self(atom.left, MUL)} {sign} {self(atom.right, ATOM)})"
+
+    def _symbol(self, symbol: str) -> str:
+        if symbol not in self.known:
+            name = self.known[symbol] = self.names.new(symbol)
+            self.lines.append(f"{name} = frame[{self.symbols[symbol]}]")
+        return self.known[symbol]
+
+    def elements(self, nbytes: Dim, item: int) -> Dim:
+        """A distance in bytes as one in elements; strides of arrays are whole elements."""
+        env: dict[str, Dim] = {}
+        for name in dims.free_symbols(nbytes):
+            slot = self.symbols.get(name)
+            if slot in self.stride_slots:
+                step = f"step{slot}_{item}"
+                if step not in self.known:
+                    local = self.known[step] = self.names.new(f"step{slot}")
+                    self.lines.append(f"{local} = frame[{slot}] // {item}")
+                env[name] = dims.sym(step) * item
+        whole = dims.substitute(nbytes, env)
+        if dims.mod(whole, item) != 0:
+            raise NotImplementedError(f"an address of {nbytes} bytes in elements of {item}")
+        return dims.floordiv(whole, item)
+
+
+def memory_dtype(dtype: np.dtype) -> np.dtype:
+    """What a pointer to `dtype` points to: bytes for bool, bits for float16, parts for complex."""
+    if dtype == BOOL:
+        return np.dtype("u1")
+    return np.dtype("u2") if dtype == F2 else REAL_OF.get(dtype, dtype)
+
+
+def outer_count(nest: Nest) -> Dim:
+    """Iterations of the outer range."""
+    chunks: Dim = 1
+    if nest.chunk is not None:
+        axis, size = nest.chunk
+        chunks = dims.floordiv(nest.extents[axis] + (size - 1), size)
+    return chunks * dims.product([nest.extents[a] for a in nest.outer])
+
+
+class NestSource:
+    """Writes one nest. `slot_names` says what to call the memory that a frame word points to."""
+
+    def __init__(
+        self, module: SourceModule, nest: Nest, symbols: Mapping[str, int],
+        stride_slots: Mapping[int, int], slot_names: Mapping[int, str],
+    ) -> None:  # fmt: skip
+        self.module, self.nest = module, nest
+        self.names = module.names()
+        axes = [f"i{k}" for k in range(len(nest.extents))]
+        self.names.taken |= {"frame", "lo", "hi", "chunk", "row", *axes}
+        self.block = self.body = Block()
+        self.o = SourceScalars(module, self.names, self.block)
+        self.sizes = Sizes(self.names, symbols, stride_slots)
+        self.axis: dict[Any, str] = {CHUNK: "chunk", **dict(enumerate(axes))}
+        self.heads: list[str] = []
+        self.pointers: list[str] = []
+        for operand in nest.operands:
+            self._pointer(operand.slot, operand.dtype, slot_names.get(operand.slot, operand.name))
+
+    def _pointer(self, slot: int, dtype: np.dtype, name: str) -> None:
+        local = self.names.new(name or "memory")
+        self.pointers.append(local)
+        target = self.module.dtype(memory_dtype(dtype))
+        if slot >= 0:
+            pointer = self.module.backend("pointer")
+            self.heads.append(f"{local} = {pointer}(frame[{slot}], {target})")
+            return
+        scratch = self.nest.scratch[-1 - slot]
+        nbytes = self.sizes(scratch.extent * scratch.dtype.itemsize)
+        self.heads.append(f"{local} = {self.module.backend('scratch')}({nbytes}, {target})")
+
+    def lines(self) -> list[str]:
+        """The function, decorator and comment included."""
+        nest = self.nest
+        variables: Vars = {}
+        self._straight(nest.prologue, variables)
+        self._outer(variables)
+        writer = SourceWriter()
+        writer.line(f"@{self.module.backend('kernel')}")
+        with writer.block(f"def {nest.name}(frame, lo, hi):"):
+            writer.line("", "  ".join(filter(None, [nest.title, str(nest.loc or "")])))
+            inside = SourceWriter()
+            inside.depth = writer.depth
+            write(self.body, inside, self.names)
+            for line in (*self.sizes.lines, *self.heads):
+                writer.line(line)
+            writer.lines += inside.lines
+            for operand, local in zip(nest.operands, self.pointers, strict=True):
+                if operand.slot < 0:
+                    writer.line(f"{self.module.backend('release')}({local})")
+        return writer.lines
+
+    # Loops.
+
+    def _enter(self, block: Block) -> None:
+        self.block = self.o.block = block
+
+    def _for(self, name: str, start: str, stop: str) -> Block:
+        """A loop at the end of the block; what follows goes inside. Gives the block around it."""
+        outside, inside = self.block, Block()
+        bounds = stop if start == "0" else f"{start}, {stop}"
+        Loop(outside, inside, f"for {name} in range({bounds}):")
+        self._enter(inside)
+        return outside
+
+    def _outer(self, variables: Vars) -> None:
+        nest = self.nest
+        names: list[Any] = [*([CHUNK] if nest.chunk is not None else []), *nest.outer]
+        if not names:
+            self._sections(variables)
+            return
+        flat = self.axis[names[0]] if len(names) == 1 else "row"
+        outside = self._for(flat, "lo", "hi")
+        inner: Dim = 1
+        for k, name in reversed(list(enumerate(names))):
+            text = "row" if inner == 1 else f"row // {self.sizes(inner, ATOM)}"
+            if len(names) > 1:
+                extent = 1 if name == CHUNK else nest.extents[name]
+                wrap = f" % {self.sizes(extent, ATOM)}" if k else ""
+                Statement(self.block, f"{self.axis[name]} = {text}{wrap}")
+                inner = inner * extent
+        self._sections(dict(variables))
+        self._enter(outside)
+
+    def _sections(self, variables: Vars) -> None:
+        for section in self.nest.sections:
+            if section.axes:
+                self._section(section, variables)
+            else:
+                self._straight(section.body, variables)
+
+    def _section(self, section: Section, variables: Vars) -> None:
+        reductions = [_Reduction(self, c) for c in section.carries]
+        outside = self.block
+        for axis in section.axes:
+            self._for(self.axis[axis], *self._bounds(axis))
+        inside = dict(variables)
+        self._straight(section.body, inside)
+        for reduction in reductions:
+            reduction.take(inside)
+        self._enter(outside)
+        for reduction in reductions:
+            variables.update(reduction.result())
+
+    def _bounds(self, axis: int) -> tuple[str, str]:
+        chunk, extent = self.nest.chunk, self.sizes(self.nest.extents[axis])
+        if chunk is None or chunk[0] != axis:
+            return "0", extent
+        size = self.sizes(chunk[1], ATOM)
+        return f"chunk * {size}", f"min((chunk + 1) * {size}, {extent})"
+
+    # Instructions.
+
+    def _straight(self, body: Sequence[Instr], variables: Vars) -> None:
+        for instr in body:
+            self._instruction(instr, variables)
+
+    def _instruction(self, instr: Instr, variables: Vars) -> None:
+        o = self.o
+        if isinstance(instr, Store):
+            self._store(instr, variables[instr.value])
+            return
+        if isinstance(instr, Compute):
+            body = OPS[instr.op].body
+            assert body is not None
+            result = body(o, *(variables[a] for a in instr.args), **instr.attrs)
+            value = o.cast(result, instr.dtype)
+            wish(value, f"v{instr.var}")
+        elif isinstance(instr, Load):
+            value = self._load(instr.address, instr.dtype)
+        elif isinstance(instr, Constant):
+            value = o.const(instr.value, instr.dtype)
+        elif isinstance(instr, SizeOf):
+            value = self._number(instr.dim)
+        elif isinstance(instr, Index):
+            value = self._index(instr)
+        else:
+            value = self._take(instr, variables[instr.index])
+        variables[instr.var] = value
+
+    def _number(self, dim: Dim) -> Scalar:
+        if isinstance(dim, int):
+            return self.o.const(dim, INTP)
+        return Scalar(self.o, INTP, leaf(self.sizes(dim), ADD))
+
+    def _index(self, instr: Index) -> Scalar:
+        axis = Scalar(self.o, INTP, leaf(self.axis[instr.axis]))
+        value = axis if instr.step == 1 else axis * instr.step
+        if instr.start != 0:
+            value = value + self._number(instr.start)
+        return self.o.cast(value, instr.dtype)
+
+    def _place(self, address: Address, dtype: np.dtype, more: Sequence[str] = ()) -> list[str]:
+        """`x[i0 * n + i1]`: the element at an address, its two parts where it is complex."""
+        item = memory_dtype(dtype).itemsize
+        terms = list(more)
+        for axis, stride in address.strides:
+            by = self.sizes.elements(stride, item)
+            if by == 1:
+                terms.append(self.axis[axis])
+            elif by != 0:
+                terms.append(f"{self.axis[axis]} * {self.sizes(by, MUL + 1)}")
+        offset = self.sizes.elements(address.offset, item)
+        if offset != 0 or not terms:
+            terms.append(self.sizes(offset))
+        text = " + ".join(terms).replace("+ -", "- ")
+        base = self.pointers[address.base]
+        if dtype in REAL_OF:
+            return [f"{base}[{text}]", f"{base}[{text} + 1]".replace("[0 + 1]", "[1]")]
+        return [f"{base}[{text}]"]
+
+    def _load(self, address: Address, dtype: np.dtype) -> Scalar:
+        name = self.names.numbered(self.pointers[address.base])
+        places = self._place(address, dtype)
+        if dtype in REAL_OF:
+            real = REAL_OF[dtype]
+            parts = [
+                Scalar(self.o, real, Expression(self.block, place, name=self.names.new(name + suffix)))
+                for place, suffix in zip(places, ("_re", "_im"), strict=True)
+            ]
+            return self.o.complex(*parts)
+        text = self._from_memory(places[0], dtype)
+        return Scalar(self.o, dtype, Expression(self.block, text, name=name))
+
+    def _from_memory(self, text: str, dtype: np.dtype) -> str:
+        """What memory holds, as a real value."""
+        if dtype == BOOL:
+            return f"{text} != 0"
+        return f"{self.module.backend('half')}({text})" if dtype == F2 else text
+
+    def _store(self, instr: Store, value: Scalar) -> None:
+        places = self._place(instr.address, value.dtype)
+        values = value.v if isinstance(value.v, tuple) else (value,)
+        for place, part in zip(places, values, strict=True):
+            text = "{0}"
+            if value.dtype == BOOL:
+                text = f"{self.module.dtype(np.dtype('u1'))}({{0}})"
+            elif value.dtype == F2:
+                text = f"{self.module.backend('half_bits')}({{0}})"
+            Statement(self.block, f"{place} = {text}", (part.v,))
+
+    def _take(self, instr: Take, index: Scalar) -> Scalar:
+        """A gather with wrap-around; an index out of bounds sets the status and reads nothing."""
+        o, dtype = self.o, instr.dtype
+        at, name = self.names.numbered("at"), self.names.numbered(self.pointers[instr.address.base])
+        size = self.sizes(instr.size, MUL)
+        by = self.sizes.elements(instr.stride, memory_dtype(dtype).itemsize)
+        more = [at if by == 1 else f"{at} * {self.sizes(by, MUL + 1)}"] if by != 0 else []
+        zero = self.variable(name, o.const(0, dtype))
+        places = [self._from_memory(p, dtype) for p in self._place(instr.address, dtype, more)]
+        lines = [f"{at} = {{0}}", f"if {at} < 0:", f"    {at} += {size}"]
+        lines += [f"if 0 <= {at} and {at} < {size}:"]
+        lines += [f"    {n} = {p}" for n, p in zip(_texts(zero), places, strict=True)]
+        lines += ["else:", "    frame[0] = INDEX_ERROR"]
+        Statement(self.block, "\n".join(lines), (index.v,))
+        return zero
+
+    def variable(self, name: str, start: Scalar) -> Scalar:
+        """A variable, one for each part of a complex number, that starts with a value."""
+        if isinstance(start.v, tuple):
+            parts = [
+                self.variable(self.names.new(f"{name}_{suffix}"), part)
+                for part, suffix in zip(start.v, ("re", "im"), strict=True)
+            ]
+            return self.o.complex(*parts)
+        Statement(self.block, f"{name} = {{0}}", (start.v,))
+        return Scalar(self.o, start.dtype, leaf(name))
+
+
+class _Reduction:
+    """A `Carry` as running variables, started in front of the loops."""
+
+    def __init__(self, nest: NestSource, carry: Carry) -> None:
+        self.nest, self.carry, self.o = nest, carry, nest.o
+        self.positional = carry.index is not None
+        # float16 sums are accumulated in float32, as NumPy's are.
+        self.dtype = F4 if carry.dtype == F2 and not self.positional else carry.dtype
+        start = self.o.const(identity(carry.op, self.dtype), self.dtype)
+        name = nest.names.numbered("best" if self.positional else carry.op)
+        self.running = nest.variable(name, start)
+        if self.positional:
+            at = nest.names.numbered("at")
+            self.at = nest.variable(at, self.o.const(0, INTP))
+
+    def take(self, variables: Vars) -> None:
+        """Take in the element of this iteration."""
+        value = variables[self.carry.value]
+        body: Callable[..., Scalar] | None = OPS[self.carry.op].body
+        assert body is not None
+        if not self.positional:
+            self._assign(body(self.o, self.running, self.o.cast(value, self.dtype)))
+            return
+        assert self.carry.index is not None
+        wins = body(self.o, value, self.running)
+        index = variables[self.carry.index]
+        targets = [*_texts(self.running), *_texts(self.at)]
+        values = [*_parts(value), *_parts(index)]
+        lines = ["if {0}:", *(f"    {t} = {{{k}}}" for k, t in enumerate(targets, 1))]
+        Statement(self.nest.block, "\n".join(lines), (wins.v, *values))
+
+    def _assign(self, value: Scalar) -> None:
+        assign_all(self.nest.block, _texts(self.running), _parts(value))
+
+    def result(self) -> list[tuple[int, Scalar]]:
+        """The vars that the finished reduction defines."""
+        if self.positional:
+            assert self.carry.best is not None
+            return [(self.carry.best, self.running), (self.carry.var, self.at)]
+        return [(self.carry.var, self.o.cast(self.running, self.carry.dtype))]
+
+
+def _parts(value: Scalar) -> list[Expression]:
+    return [part.v for part in value.v] if isinstance(value.v, tuple) else [value.v]
+
+
+def _texts(value: Scalar) -> list[str]:
+    return [part.text for part in _parts(value)]
