@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import linecache
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import llvmlite.ir as ll
-from numba import cfunc, njit, types
+import numba
+from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from tracejit import errors
 from tracejit.codegen_cpu.llvm_blas import LETTERS
@@ -24,9 +23,12 @@ from tracejit.ir.scalar import COMPLEX_FUNCTIONS
 
 PLAIN, TRANSPOSED = ord("N"), ord("T")
 
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+# Numba's own annotations say less than it takes.
+njit: Any = numba.njit
+cfunc: Any = numba.cfunc
+intrinsic: Any = numba.extending.intrinsic
 
-Body = Callable[[Any, Any, Any, Any], Any]
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 kernel = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 """Decorates nests and helpers."""
@@ -85,13 +87,13 @@ free = _external("tracejit_free", types.void, (types.int64,))
 
 
 @kernel
-def scratch(nbytes, dtype):  # type: ignore[no-untyped-def]
+def scratch(nbytes, dtype):
     """A row of a nest's own."""
     return pointer(alloc(nbytes), dtype)
 
 
 @kernel
-def release(row):  # type: ignore[no-untyped-def]
+def release(row):
     free(address(row))
 
 
@@ -200,7 +202,7 @@ hypot, fmod, nextafter = (_math(name, 2) for name in ("hypot", "fmod", "nextafte
 
 
 def _complex_math(name: str, arity: int) -> Any:
-    """`name` of C's complex library on parts: the SysV convention passes and returns two doubles."""
+    """`name` of C's complex library; the SysV convention passes and returns pairs of doubles."""
     result = types.UniTuple(types.float64, 2)
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:

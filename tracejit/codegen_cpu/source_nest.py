@@ -60,15 +60,24 @@ class Sizes:
         self, names: Names, symbols: Mapping[str, int], stride_slots: Mapping[int, int]
     ) -> None:
         self.names, self.symbols, self.stride_slots = names, symbols, stride_slots
-        self.lines: list[str] = []
+        self.reads: list[tuple[int, str]] = []
         self.known: dict[str, str] = {}
-        self.items: dict[str, int] = {}
+
+    @property
+    def lines(self) -> list[str]:
+        """What reads the symbols from the frame."""
+        return [line for _, line in sorted(self.reads)]
 
     def __call__(self, dim: Dim, need: int = 0) -> str:
         """The text of a dim, in parentheses where it binds less tightly than `need`."""
         if isinstance(dim, int):
             return str(dim) if dim >= 0 or need <= ADD else f"({dim})"
         text, level = "", MUL
+        if len(dim.terms) == 1 and need <= MUL:
+            ((monomial, coefficient),) = dim.terms
+            if len(monomial) == 1 and coefficient == 1:
+                text = self._atom(monomial[0])
+                return text[1:-1] if text.startswith("(") else text
         for monomial, coefficient in dim.terms:
             factors = [self._atom(atom) for atom in monomial]
             if abs(coefficient) != 1 or not factors:
@@ -93,7 +102,8 @@ class Sizes:
     def _symbol(self, symbol: str) -> str:
         if symbol not in self.known:
             name = self.known[symbol] = self.names.new(symbol)
-            self.lines.append(f"{name} = frame[{self.symbols[symbol]}]")
+            slot = self.symbols[symbol]
+            self.reads.append((slot, f"{name} = frame[{slot}]"))
         return self.known[symbol]
 
     def elements(self, nbytes: Dim, item: int) -> Dim:
@@ -101,11 +111,11 @@ class Sizes:
         env: dict[str, Dim] = {}
         for name in dims.free_symbols(nbytes):
             slot = self.symbols.get(name)
-            if slot in self.stride_slots:
+            if slot is not None and slot in self.stride_slots:
                 step = f"step{slot}_{item}"
                 if step not in self.known:
                     local = self.known[step] = self.names.new(f"step{slot}")
-                    self.lines.append(f"{local} = frame[{slot}] // {item}")
+                    self.reads.append((slot, f"{local} = frame[{slot}] // {item}"))
                 env[name] = dims.sym(step) * item
         whole = dims.substitute(nbytes, env)
         if dims.mod(whole, item) != 0:
@@ -285,17 +295,20 @@ class NestSource:
     def _place(self, address: Address, dtype: np.dtype, more: Sequence[str] = ()) -> list[str]:
         """`x[i0 * n + i1]`: the element at an address, its two parts where it is complex."""
         item = memory_dtype(dtype).itemsize
-        terms = list(more)
+        text = " + ".join(more)
         for axis, stride in address.strides:
             by = self.sizes.elements(stride, item)
-            if by == 1:
-                terms.append(self.axis[axis])
-            elif by != 0:
-                terms.append(f"{self.axis[axis]} * {self.sizes(by, MUL + 1)}")
+            sign = "+"
+            if text and isinstance(by, int) and by < 0:
+                sign, by = "-", -by
+            if by != 0:
+                times = "" if by == 1 else f" * {self.sizes(by, MUL + 1)}"
+                text += f" {sign} {self.axis[axis]}{times}" if text else f"{self.axis[axis]}{times}"
         offset = self.sizes.elements(address.offset, item)
-        if offset != 0 or not terms:
-            terms.append(self.sizes(offset))
-        text = " + ".join(terms).replace("+ -", "- ")
+        if not text:
+            text = self.sizes(offset)
+        elif offset != 0:
+            text += f" + {self.sizes(offset)}".replace("+ -", "- ")
         base = self.pointers[address.base]
         if dtype in REAL_OF:
             return [f"{base}[{text}]", f"{base}[{text} + 1]".replace("[0 + 1]", "[1]")]
@@ -306,11 +319,12 @@ class NestSource:
         places = self._place(address, dtype)
         if dtype in REAL_OF:
             real = REAL_OF[dtype]
+            names = [self.names.new(name + suffix) for suffix in ("_re", "_im")]
             parts = [
-                Scalar(self.o, real, Expression(self.block, place, name=self.names.new(name + suffix)))
-                for place, suffix in zip(places, ("_re", "_im"), strict=True)
+                Expression(self.block, place, name=part)
+                for place, part in zip(places, names, strict=True)
             ]
-            return self.o.complex(*parts)
+            return self.o.complex(*(Scalar(self.o, real, part) for part in parts))
         text = self._from_memory(places[0], dtype)
         return Scalar(self.o, dtype, Expression(self.block, text, name=name))
 

@@ -1,8 +1,8 @@
 """A program as one module of Numba source: its nests, and `main(frame)` that runs them.
 
-This is what `f.source()` prints, and what `config.scalar_bodies="source"` compiles. It computes what
-the LLVM code computes, one element after the other and on one thread: the readable form, and a check
-of the fast one.
+This is what `f.source()` prints, and what `config.scalar_bodies="source"` compiles. It computes
+what the LLVM code computes, one element after the other and on one thread: the readable form, and
+a check of the fast one.
 """
 
 from __future__ import annotations
@@ -163,6 +163,16 @@ class _Main:
     def _call(self, name: str, *arguments: str) -> str:
         return f"{self.module.backend(name)}({', '.join(arguments)})"
 
+    def _call_blas(self, name: str, *arguments: str) -> None:
+        line = self._call(name, *arguments)
+        if len(line) <= 90:
+            self.line(line)
+            return
+        with self.writer.block(f"{name}("):
+            for argument in arguments:
+                self.line(f"{argument},")
+        self.line(")")
+
     # Before anything runs.
 
     def _check(self) -> None:
@@ -244,9 +254,9 @@ class _Main:
             for name in owned:
                 self.line(self._call("free", name))
             self.line("return frame[0]")
-        for result, first in zip(self.program.results, self.layout.results, strict=True):
-            ref = result.ref
-            self.line(f"frame[{first}] = {self._address(ref)}")
+        for number, first in enumerate(self.layout.results):
+            ref = self.program.results[number].ref
+            self.line(f"frame[{first}] = {self._address(ref)}", f"result {number}")
             for k, dim in enumerate((*ref.shape, *ref.strides), first + 1):
                 self.line(f"frame[{k}] = {self.sizes(dim)}")
         self.line("return DONE")
@@ -295,9 +305,7 @@ class _Main:
         trans_a, ld_a = self._leading(step.a)
         sizes = [self.sizes(d) for d in (n, m, k)]
         ld_out = self.sizes(dims.maximum(n, 1))
-        self.line(
-            self._call(f"{letter}gemm", trans_b, trans_a, *sizes, b, ld_b, a, ld_a, out, ld_out)
-        )
+        self._call_blas(f"{letter}gemm", trans_b, trans_a, *sizes, b, ld_b, a, ld_a, out, ld_out)
 
     def _matrix_vector(self, step: MatMul, a: str, b: str, out: str, letter: str) -> None:
         item = step.out.dtype.itemsize
@@ -323,10 +331,8 @@ class _Main:
             self.line(self._call("fill_zero", out, self.sizes(dims.product((m, n)) * item)))
         with self.writer.block("else:"):
             shown = [self.sizes(d) for d in shape]
-            routine = f"{letter}gemv"
-            self.line(
-                self._call(routine, self._flag(trans), *shown, matrix, leading, vector, by, out)
-            )
+            flag = self._flag(trans)
+            self._call_blas(f"{letter}gemv", flag, *shown, matrix, leading, vector, by, out)
 
     def _flag(self, letter: str) -> str:
         return self.module.backend("TRANSPOSED" if letter == "T" else "PLAIN")

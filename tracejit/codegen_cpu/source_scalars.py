@@ -8,6 +8,7 @@ float32 is a `float32(...)`. Complex numbers are two variables, a float16 is a f
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ from tracejit.codegen_cpu.source_text import (
     write,
 )
 from tracejit.ir.scalar import Scalar, Scalars
+from tracejit.ir.types import BOOL
 from tracejit.source import SourceWriter
 
 PYTHON_MATH = {
@@ -47,6 +49,11 @@ _OPERATORS = {
     "add": ("+", ADD), "sub": ("-", ADD), "mul": ("*", MUL), "div": ("/", MUL), "quo": ("//", MUL),
     "rem": ("%", MUL), "and": ("&", AND), "or": ("|", OR), "xor": ("^", XOR), "shl": ("<<", SHIFT),
     "shr": (">>", SHIFT),
+}  # fmt: skip
+
+_RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 
 _I4, _I8 = np.dtype("i4"), np.dtype("i8")
@@ -116,19 +123,25 @@ class SourceScalars(Scalars):
     # The interface of Scalars.
 
     def emit_const(self, value: Any, dtype: np.dtype) -> Expression:
+        found = self._const(value, dtype)
+        found.value = dtype.type(value).item()
+        return found
+
+    def _const(self, value: Any, dtype: np.dtype) -> Expression:
         if dtype.kind == "b":
             return leaf(str(bool(value)))
         if dtype.kind == "f":
             return self._float(dtype.type(value), dtype)
         number = int(value)
-        level = UNARY if number < 0 else ATOM
-        if dtype == _I8 and -(2**63) < number:
-            return leaf(str(number), level, str(number))
+        if dtype == _I8 and number > -(2**63):
+            return leaf(str(number), UNARY if number < 0 else ATOM)
         name = self.module.dtype(dtype)
         if number == -(2**63):
             # Numba takes the number for an unsigned one.
             return leaf(f"{name}({2**63})")
-        return leaf(f"{name}({number})", bare=str(number) if dtype.str != "<u8" else "")
+        found = leaf(f"{name}({number})")
+        found.bare = str(number) if dtype.itemsize < 8 else ""
+        return found
 
     def _float(self, value: Any, dtype: np.dtype) -> Expression:
         number = float(value)
@@ -145,6 +158,10 @@ class SourceScalars(Scalars):
 
     def emit_binary(self, op: str, a: Scalar, b: Scalar) -> Expression:
         dtype = a.dtype
+        if dtype.kind == "b" and op in ("and", "or"):
+            for known, other in ((a, b), (b, a)):
+                if known.v.value is not None:
+                    return other.v if known.v.value == (op == "and") else known.v
         if op == "rem" and dtype.kind == "f":
             return self.emit_call("fmod", (a, b))
         if op in ("quo", "rem") and dtype.kind == "i":
@@ -170,17 +187,24 @@ class SourceScalars(Scalars):
     def emit_unary(self, op: str, a: Scalar) -> Expression:
         if op == "not" and a.dtype.kind == "b":
             return self.new("not {0}", (a.v,), (NOT,), NOT)
+        if a.v.value is not None and a.dtype.kind in "iu":
+            change = np.invert if op == "not" else np.negative
+            return self.emit_const(change(np.array(a.v.value, a.dtype)), a.dtype)
         found = self.new("~{0}" if op == "not" else "-{0}", (a.v,), (UNARY,), UNARY)
         if a.dtype.kind == "f" or a.dtype == _I8:
             return found
         return self.typed(found, a.dtype)
 
     def emit_compare(self, relation: str, a: Scalar, b: Scalar) -> Expression:
+        if a.v.value is not None and b.v.value is not None:
+            return self.emit_const(_RELATIONS[relation](a.v.value, b.v.value), BOOL)
         x, y = (self._bare(s.v, s.dtype) for s in (a, b))
         needs = (COMPARE + 1, COMPARE + 1)
         return self.new(f"{{0}} {relation} {{1}}", (x, y), needs, COMPARE)
 
     def emit_select(self, cond: Scalar, a: Scalar, b: Scalar) -> Expression:
+        if cond.v.value is not None:
+            return a.v if cond.v.value else b.v
         args, needs = (a.v, cond.v, b.v), (TERNARY + 1, TERNARY + 1, TERNARY)
         return self.new("{0} if {1} else {2}", args, needs, TERNARY)
 
@@ -188,6 +212,8 @@ class SourceScalars(Scalars):
         if dtype.kind == "b":
             return self.emit_compare("!=", a, self.const(0, a.dtype))
         value = a.v
+        if value.value is not None and a.dtype.kind in "iu" and dtype.kind in "iu":
+            return self.emit_const(np.array(value.value, a.dtype).astype(dtype), dtype)
         if a.dtype.kind == "f" and dtype.kind in "iu" and dtype.itemsize < 8 and dtype != _I4:
             # As x86 C code casts: through a wider signed integer, whose low bits are taken.
             value = self.typed(value, _I8 if dtype.itemsize == 4 else _I4)
@@ -268,5 +294,3 @@ def wish(value: Scalar, name: str) -> None:
             wish(part, f"{name}_{suffix}")
     elif value.v.args and not value.v.wish:
         value.v.wish = name
-
-

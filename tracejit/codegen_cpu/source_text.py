@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tracejit.source import SourceWriter
@@ -20,6 +20,8 @@ TERNARY, NOT, COMPARE, OR, XOR, AND, SHIFT, ADD, MUL, UNARY, ATOM = range(11)
 
 INLINE_WIDTH = 60
 """Characters up to which an expression that is used once stays inside another."""
+LINE_WIDTH = 90
+"""Characters of a line from which parts of it get names."""
 
 
 class Names:
@@ -41,7 +43,8 @@ class Names:
 
     def numbered(self, wish: str) -> str:
         """`wish0`, `wish1`, and so on."""
-        base = wish if not wish[-1:].isdigit() else wish + "_"
+        # `i0` is the name of a loop index.
+        base = f"{wish}_" if wish[-1:].isdigit() or wish == "i" else wish
         k = 0
         while f"{base}{k}" in self.taken:
             k += 1
@@ -60,7 +63,7 @@ class Expression:
     """`template` with `{0}`, `{1}` for `args`, which need parentheses below the levels `needs`.
 
     One with a `name` is always assigned to that; another one would like `wish`, if it gets a name
-    at all. `bare` is the text of a number beside an operand that gives it its type.
+    at all. A number has a `value`, and as `bare` its text beside what gives it its type.
     """
 
     block: Block | None
@@ -71,6 +74,7 @@ class Expression:
     name: str = ""
     wish: str = ""
     bare: str = ""
+    value: bool | int | float | None = None
     uses: int = 0
     elsewhere: bool = False
     text: str = ""
@@ -86,9 +90,9 @@ class Expression:
         return self.text if self.level >= need else f"({self.text})"
 
 
-def leaf(text: str, level: int = ATOM, bare: str = "") -> Expression:
+def leaf(text: str, level: int = ATOM) -> Expression:
     """A name or a number."""
-    return Expression(None, text, level=level, bare=bare)
+    return Expression(None, text, level=level)
 
 
 @dataclass(eq=False, slots=True)
@@ -102,10 +106,6 @@ class Statement:
 
     def __post_init__(self) -> None:
         self.block.items.append(self)
-
-    @property
-    def lines(self) -> list[str]:
-        return _fill(self.template, self.args, self.needs).split("\n")
 
 
 @dataclass(eq=False, slots=True)
@@ -122,10 +122,17 @@ class Loop:
         self.block.items.append(self)
 
 
-def _fill(template: str, args: Sequence[Expression], needs: Sequence[int]) -> str:
-    return template.format(
-        *(a.within(needs[k] if k < len(needs) else TERNARY) for k, a in enumerate(args))
-    )
+def _fill(item: Expression | Statement, writer: SourceWriter, names: Names) -> str:
+    """The text of an item; where it gets long, the longest of its parts become lines before it."""
+    args, needs = item.args, item.needs
+    while True:
+        text = item.template.format(
+            *(a.within(needs[k] if k < len(needs) else TERNARY) for k, a in enumerate(args))
+        )
+        parts = [a for a in args if a.block is not None and a.text != a.name and " " in a.text]
+        if len(text) <= LINE_WIDTH or not parts or "\n" in text:
+            return text
+        _assign(max(parts, key=lambda a: len(a.text)), writer, names)
 
 
 def write(block: Block, writer: SourceWriter, names: Names) -> None:
@@ -154,7 +161,7 @@ def _use(expression: Expression, block: Block) -> None:
 def _write(block: Block, writer: SourceWriter, names: Names) -> None:
     for item in block.items:
         if isinstance(item, Statement):
-            for line in item.lines:
+            for line in _fill(item, writer, names).split("\n"):
                 writer.line(line)
         elif isinstance(item, Expression):
             if item.uses:
@@ -167,13 +174,18 @@ def _write(block: Block, writer: SourceWriter, names: Names) -> None:
 
 
 def _write_expression(item: Expression, writer: SourceWriter, names: Names) -> None:
-    item.text = _fill(item.template, item.args, item.needs)
+    item.text = _fill(item, writer, names)
     short = item.uses == 1 and not item.elsewhere and len(item.text) <= INLINE_WIDTH
-    if not item.name and (short or not item.args):
-        return
+    if item.name or (item.args and not short):
+        _assign(item, writer, names)
+
+
+def _assign(item: Expression, writer: SourceWriter, names: Names) -> None:
+    """Give an expression a name, here."""
     name = item.name or (names.new(item.wish) if item.wish else names.numbered("t"))
     writer.line(f"{name} = {item.text}")
-    item.text, item.level = name, ATOM
+    item.name = item.text = name
+    item.level = ATOM
 
 
 def _write_while(loop: Loop, writer: SourceWriter, names: Names) -> None:
