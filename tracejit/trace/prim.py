@@ -179,6 +179,9 @@ def _loop(record: OpDef, tensors: Sequence[Tensor], dtype: Any) -> tuple[np.dtyp
     kinds: tuple[Any, ...] = tuple(operand_dtype(t) for t in tensors)
     if record.ufunc is None:
         common = result_dtype(*tensors) if dtype is None else np.dtype(dtype)
+        for loop in (record.loops or "").split():
+            if np.can_cast(common, loop[0]):
+                return tuple(np.dtype(kind) for kind in loop)
         return (common,) * len(tensors)
     if all(isinstance(k, type) for k in kinds):
         kinds = tuple(_WEAK_DTYPES[k] for k in kinds)

@@ -1,7 +1,7 @@
 """NumPy's names on traced tensors; importing this package fills the tables of `trace/registry.py`.
 
-Everything here is written in terms of `trace/prim.py`. A file of the folder is loaded because it is
-there.
+Everything here is written in terms of `prim.py` and `views.py` of the folder above. A file of this
+folder is loaded because it is there.
 """
 
 from __future__ import annotations

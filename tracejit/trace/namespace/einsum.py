@@ -8,6 +8,7 @@ lets one write through it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import numpy as np
@@ -238,6 +239,4 @@ def _path(terms: Sequence[tuple[Tensor, Labels]], out: Labels) -> list[tuple[int
 
 def _opt_einsum() -> Any:
     """opt_einsum, imported when an expression has three operands or more."""
-    import opt_einsum
-
-    return opt_einsum
+    return import_module("opt_einsum")

@@ -1,7 +1,8 @@
 """Every NumPy ufunc, with `out`, `where`, `dtype` and `casting`.
 
-Which op a ufunc is comes from the op table. With `where` and no `out`, the elements that are not
-selected are 0 (NumPy leaves them uninitialized).
+Which op a ufunc is comes from the op table, and so do elementwise functions that are no ufuncs.
+With `where` and no `out`, the elements that are not selected are 0 (NumPy leaves them
+uninitialized).
 """
 
 from __future__ import annotations
@@ -122,10 +123,17 @@ def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
     return function
 
 
-for _ufunc in list(vars(np).values()):
-    if isinstance(_ufunc, np.ufunc) and (_ufunc in BY_NUMPY or _ufunc in _PAIRS):
-        implements(_ufunc)(_implementation(_ufunc))
-        if _ufunc.nin == 2 and _ufunc.nout == 1:
-            FUNCTIONS[_ufunc, "outer"] = _outer(_ufunc)
+def _function(op: str) -> Callable[..., Any]:
+    """The traced function of an elementwise op that is no ufunc."""
+    return lambda *operands: elementwise(op, *operands)
+
+
+for _callable in [*BY_NUMPY, *_PAIRS]:
+    if isinstance(_callable, np.ufunc):
+        implements(_callable)(_implementation(_callable))
+        if _callable.nin == 2 and _callable.nout == 1:
+            FUNCTIONS[_callable, "outer"] = _outer(_callable)
+    elif BY_NUMPY[_callable].elementwise:
+        FUNCTIONS.setdefault(_callable, _function(BY_NUMPY[_callable].name))
 
 METHODS["conj"] = METHODS["conjugate"] = FUNCTIONS[np.conjugate]
