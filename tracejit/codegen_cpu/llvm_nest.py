@@ -21,6 +21,7 @@ from tracejit.ir.loops import (
     Address,
     Compute,
     Constant,
+    Fill,
     Index,
     Instr,
     Load,
@@ -97,6 +98,8 @@ class NestEmitter:
         self.axis: dict[Any, ll.Value] = {}
         variables: Vars = {}
         self._straight(nest.prologue, variables)
+        for fill in nest.fills:
+            self._fill(fill)
         self._outer(lo, hi, variables)
         for pointer in self.scratch:
             self.b.call(self.context.declare("free", VOID, [PTR]), [pointer])
@@ -115,6 +118,20 @@ class NestEmitter:
         pointer = builder.call(allocate, [number(64), size])
         self.scratch.append(pointer)
         return pointer
+
+    def _fill(self, fill: Fill) -> None:
+        item = self.nest.scratch[fill.scratch].dtype.itemsize
+        nbytes = self.dims(fill.length * item)
+        source = self.pointer(fill.source, None)
+        target = self.scratch[fill.scratch]
+        copy = self.context.declare("memcpy", PTR, [PTR, PTR, I64])
+
+        def once(index: ll.Value, carried: list[ll.Value]) -> list[ll.Value]:
+            place = offset_pointer(self.b, target, self.b.mul(index, nbytes))
+            self.b.call(copy, [place, source, nbytes])
+            return []
+
+        self._loop(number(0), self.dims(fill.repeats), 1, [], once)
 
     def _outer(self, lo: ll.Value, hi: ll.Value, variables: Vars) -> None:
         """The loop over the flattened outer range, with an index for each outer axis."""

@@ -218,7 +218,10 @@ def tracejit_parallel_for(body, frame, total, grain):
     """`body(frame, lo, hi)` over [0, total) in pieces, on the team if it is free, else here."""
     team = address_of(tracejit_state) + TEAM
     threads = load(team + THREADS)
-    if threads < 2 or swap_if(team + BUSY, 0, 1) != 0:
+    if threads < 2:
+        call(body, frame, 0, total)
+        return 0
+    if swap_if(team + BUSY, 0, 1) != 0:
         call(body, frame, 0, total)
         return 0
     while load(team + STARTED) < threads - 1:

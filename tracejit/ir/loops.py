@@ -157,11 +157,21 @@ class Scratch:
 
 
 @dataclass(frozen=True, slots=True)
+class Fill:
+    """Scratch row `scratch` filled with `repeats` copies of `length` adjacent elements."""
+
+    scratch: int
+    source: Address
+    length: Dim
+    repeats: Dim
+
+
+@dataclass(frozen=True, slots=True)
 class Nest:
     """See the module. `flops` is per innermost iteration; `ops` counts what was fused.
 
     `serial` nests carry a value from one innermost iteration to the next through memory, so that the
-    innermost loop may not be run as vectors. `streams` says that no written memory is read again.
+    innermost loop may not be run as vectors. `fills` run before the outer range. `streams` says that no written memory is read again.
     """
 
     name: str
@@ -172,6 +182,7 @@ class Nest:
     prologue: tuple[Instr, ...] = ()
     chunk: tuple[int, Dim] | None = None
     scratch: tuple[Scratch, ...] = ()
+    fills: tuple[Fill, ...] = ()
     flops: float = 1.0
     ops: int = field(default=1, repr=False)
     streams: bool = False

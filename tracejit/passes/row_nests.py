@@ -26,6 +26,7 @@ from tracejit.ir.ops.reduce import ARG_REDUCTIONS
 from tracejit.ir.types import INTP
 from tracejit.passes import maps
 from tracejit.passes.collapse import chunked, collapse
+from tracejit.passes.short_rows import join_short_rows
 from tracejit.passes.nest_builder import Code, Key, NestBuilder
 
 REDUCE_CHUNK = 32768
@@ -84,7 +85,7 @@ class RowNests:
         if not b.live:
             return [b.finish((), sections)]
         nest = b.finish(self.outer, sections)
-        return [chunked(collapse(nest))]
+        return [join_short_rows(chunked(collapse(nest)))]
 
     def _full(self, key: Key) -> bool:
         return any(a in self.loop for a in maps.axes_of(key[1]))
