@@ -43,6 +43,8 @@ UNROLL_OPS = 24
 """Bodies with at most this many instructions are unrolled, to overlap their latencies."""
 MASKED_OPS = 200
 """Bodies with more instructions are emitted once, masked, instead of as main loop and tail."""
+STREAM_BYTES = 1 << 25
+"""Nests that write more than this bypass the caches: nobody could read it from there again."""
 STATUS_WORD = 0
 INDEX_ERROR = 2
 
@@ -261,6 +263,7 @@ class NestEmitter:
     def instruction(
         self, instr: Instr, variables: Vars, o: LlvmScalars, memory: Memory,
         inner: int | None, mask: ll.Value | None, rows: dict[Any, ll.Value],
+        nontemporal: bool = False,
     ) -> None:  # fmt: skip
         """One instruction; `rows` has the pointers computed in front of the innermost loop."""
         if isinstance(instr, Compute):
@@ -275,7 +278,7 @@ class NestEmitter:
         elif isinstance(instr, Store):
             pointer, stride = self._element(instr.address, inner, rows)
             value = self._operand(instr.value, variables, o)
-            memory.store(pointer, stride, value, mask)
+            memory.store(pointer, stride, value, mask, nontemporal)
         elif isinstance(instr, Constant):
             variables[instr.var] = o.const(instr.value, instr.dtype)
         elif isinstance(instr, SizeOf):
@@ -412,6 +415,7 @@ class _Innermost:
         self.reductions = reductions
         self.axis = section.axes[-1]
         self.b = nest.b
+        self.nontemporal = False
 
     def emit(
         self, start: ll.Value, stop: ll.Value, carried: list[ll.Value] | None
@@ -450,7 +454,8 @@ class _Innermost:
                     after += self._turn(o, at, current[u * width : (u + 1) * width], None)
                 return after
 
-            flat = nest._loop(start, middle, lanes * unroll, [v for s in states for v in s], main)
+            first = [v for s in states for v in s]
+            flat = self._main_loop(start, middle, lanes * unroll, first, main)
             width = len(vectors)
             states = [flat[u * width : (u + 1) * width] for u in range(unroll)]
 
@@ -462,6 +467,51 @@ class _Innermost:
 
         states[0] = nest._loop(middle, stop, lanes, states[0], tail)
         return self._combine(o, states, carried)
+
+    def _main_loop(
+        self, start: ll.Value, stop: ll.Value, step: int, first: list[ll.Value],
+        body: Callable[[ll.Value, list[ll.Value]], list[ll.Value]],
+    ) -> list[ll.Value]:  # fmt: skip
+        """The loop over whole vectors; twice, with and without streaming stores, where it may pay."""
+        nest, b = self.nest, self.b
+        streaming = self._streams(start)
+        if streaming is None:
+            return nest._loop(start, stop, step, first, body)
+        with b.if_else(streaming, likely=None) as (then, otherwise):
+            with then:
+                self.nontemporal = True
+                nest._loop(start, stop, step, first, body)
+                b.call(nest.context.declare("llvm.x86.sse.sfence", VOID, []), [])
+                self.nontemporal = False
+            with otherwise:
+                nest._loop(start, stop, step, first, body)
+        return []
+
+    def _streams(self, start: ll.Value) -> ll.Value | None:
+        """Whether the stores of this stretch should bypass the caches: large, and aligned."""
+        nest, b = self.nest, self.b
+        kernel = nest.nest
+        if not kernel.streams or kernel.chunk is None or self.reductions:
+            return None
+        if len(self.section.body) > UNROLL_OPS or not nest.context.machine.is_x86:
+            return None
+        written = [i for i in self.section.body if isinstance(i, Store)]
+        item = sum(i.dtype.itemsize for i in written)
+        if any(
+            i.address.stride(self.axis) != i.dtype.itemsize or i.dtype.kind == "c"
+            for i in written
+        ):
+            return None
+        points = dims.product([kernel.extents[a] for a in (*kernel.outer, *self.section.axes)])
+        total = nest.dims(points * item)
+        large = b.icmp_signed(">", total, number(STREAM_BYTES))
+        for store in written:
+            row = self.rows[(store.address.base, store.address.offset, store.address.strides)]
+            first = b.add(b.ptrtoint(row, I64), b.mul(start, number(store.dtype.itemsize)))
+            width = store.dtype.itemsize * nest.lanes
+            low = b.and_(first, number(width - 1))
+            large = b.and_(large, b.icmp_signed("==", low, number(0)))
+        return large
 
     def _vector_registers(self, o: LlvmScalars) -> list[ll.Value]:
         return [v for r in self.reductions for s in r.start(o) for v in flatten(s)]
@@ -475,7 +525,8 @@ class _Innermost:
         variables = dict(self.variables)
         memory = Memory(o)
         for instr in self.section.body:
-            nest.instruction(instr, variables, o, memory, self.axis, mask, self.rows)
+            streams = self.nontemporal and mask is None
+            nest.instruction(instr, variables, o, memory, self.axis, mask, self.rows, streams)
         current = list(current)
         after: list[ll.Value] = []
         for reduction in self.reductions:

@@ -6,6 +6,7 @@ llvmlite is imported here and in the modules that emit; Numba only where source 
 from __future__ import annotations
 
 import hashlib
+import platform
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +32,10 @@ class Machine:
     features: str
     vector_bytes: int
     vector_functions: dict[tuple[str, int], str]
+
+    @property
+    def is_x86(self) -> bool:
+        return platform.machine() in ("x86_64", "AMD64")
 
     @property
     def fingerprint(self) -> str:
