@@ -231,12 +231,15 @@ class _Lowering:
         self.steps.append(MatMul(a, b, out, node.loc))
 
     def _blas_operand(self, value: Value, node: Node) -> MemRef:
-        """A matrix that BLAS can read: one of its last axes has unit stride, none is reversed."""
+        """A matrix that BLAS can read: one of its last axes has unit stride, none is reversed.
+
+        Where a dim is 0 the other stride may be 0 too, but nothing is read then.
+        """
         ref = self.memory[value]
         item = ref.dtype.itemsize
         rows, columns = ref.strides[-2:]
-        dense = (columns == item and dims.is_nonnegative(rows - item)) or (
-            rows == item and dims.is_nonnegative(columns - item)
+        dense = (columns == item and rows != 0 and dims.is_nonnegative(rows)) or (
+            rows == item and columns != 0 and dims.is_nonnegative(columns)
         )
         known = all(
             not any(s.startswith("stride") for s in dims.free_symbols(x)) for x in (rows, columns)
