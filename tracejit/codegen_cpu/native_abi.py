@@ -16,7 +16,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from tracejit.codegen_cpu import machine, native
+from tracejit.codegen_cpu import cache, machine, native
 from tracejit.codegen_cpu.words import compile_words
 from tracejit.config import config
 
@@ -160,11 +160,7 @@ def _load() -> NativeRuntime:
     for name in _PYTHON_FUNCTIONS:
         function = getattr(ctypes.pythonapi, name)
         llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
-    text = compile_words(native.FUNCTIONS, c, "tracejit_native")
-    names = [f.__name__ for f in native.FUNCTIONS]
-    addresses = dict(
-        zip(names, machine.load(machine.compile_assembly(text), *names), strict=True)
-    )
+    addresses = _load_functions()
     for name in ("tracejit_alloc", "tracejit_free", "tracejit_parallel_for"):
         llvm.add_symbol(name, addresses[name])
     api = _numpy_api()
@@ -177,6 +173,22 @@ def _load() -> NativeRuntime:
     _reset_team(state)
     os.register_at_fork(after_in_child=lambda: _after_fork(state))
     return NativeRuntime(state, addresses["tracejit_entry"], addresses["tracejit_trim"])
+
+
+def _load_functions() -> dict[str, int]:
+    """The addresses of the functions of `native.py`, compiled now unless the disk cache has them."""
+    names = [f.__name__ for f in native.FUNCTIONS]
+    key = cache.key_of(f"native runtime {native.CONSTANTS}")
+    stored = cache.read(key)
+    if stored is not None:
+        try:
+            return dict(zip(names, machine.load(stored, *names), strict=True))
+        except RuntimeError:
+            pass  # A damaged entry: compile it again.
+    text = compile_words(native.FUNCTIONS, native.CONSTANTS, "tracejit_native")
+    object_code = machine.compile_assembly(text)
+    cache.write(key, object_code)
+    return dict(zip(names, machine.load(object_code, *names), strict=True))
 
 
 def _reset_team(state: np.ndarray) -> None:
