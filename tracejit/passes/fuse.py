@@ -181,8 +181,22 @@ class _Fuser:
                 return False
         elif not self._free_of_recomputation(node, group, map):
             return False
+        elif stored and not self._covers(group, map):
+            return False
         self._add(node, group, map)
         return True
+
+    def _covers(self, group: Group, map: Map) -> bool:
+        """Whether a value at `map` is stored however small the group is.
+
+        An axis that it does not have may be empty, and then nothing inside of it runs. The last axis
+        is allowed to be one: it is made the innermost, and rows are stored beside its loop.
+        """
+        axes = {a for a in maps.axes_of(map) if group.extents[a] != 1}
+        kept = {a for a in group.kept if group.extents[a] != 1}
+        if axes >= kept:
+            return True
+        return not group.reduced and bool(axes) and axes >= kept - {len(group.extents) - 1}
 
     def _free_of_recomputation(self, node: Node, group: Group, map: Map) -> bool:
         """Whether `node` is computed once per element of its own, or it does not matter."""
@@ -205,8 +219,13 @@ class _Fuser:
         used = {a for a in maps.axes_of(map)}
         rest = [a for a in range(len(group.extents)) if a not in used and group.extents[a] != 1]
         if group.reduced:
-            same = [group.extents[a] for a in group.reduced] == reduced_dims
-            return same and rest == [a for a in group.reduced if group.extents[a] != 1]
+            if [group.extents[a] for a in group.reduced] != reduced_dims:
+                return False
+            if rest != [a for a in group.reduced if group.extents[a] != 1]:
+                return False
+            # A reduction of everything is done in chunks, so that no chunk knows another's result.
+            several = any(group.extents[a] != 1 for a in used)
+            return several or not self._feeds_reduction(node.output, group)
         if not rest:
             first = len(group.extents)
             group.extents.extend(reduced_dims)
@@ -220,6 +239,17 @@ class _Fuser:
             return False
         group.reduced = tuple(rest)
         return True
+
+    def _feeds_reduction(self, value: Value, group: Group) -> bool:
+        """Whether a reduction of `group` depends on `value` inside the group."""
+        reached = {value}
+        inside = group.members.keys() | group.copies.keys()
+        for node in self.graph.nodes:
+            if (node in inside or node.op in VIEWS) and not reached.isdisjoint(node.inputs):
+                if OPS[node.op].kind == "reduce":
+                    return True
+                reached.update(node.outputs)
+        return False
 
     def _cheap(self, node: Node) -> bool:
         return self._cost(node, CHEAP_FLOPS) <= CHEAP_FLOPS

@@ -169,6 +169,9 @@ class NestBuilder:
             for axis, stride in self._strides(ref, map):
                 if axis in votes and stride == ref.dtype.itemsize:
                     votes[axis] += 1
+        rows = any(maps.axes_of(m) < set(self.live) for _, m in self.outputs)
+        if rows and not self.reduced:
+            return self.live[-1]
         return max(self.live, key=lambda a: (votes[a], a in self.reduced, a))
 
     def _strides(self, ref: MemRef, map: Map) -> list[tuple[int, Dim]]:

@@ -229,13 +229,14 @@ def reduce_nothing(r: Rewriter, node: Node, x: Value) -> Value | None:
 
 @rule("min", "max", "any", "all", "prod", "sum")
 def reduce_ones(r: Rewriter, node: Node, x: Value) -> Value | None:
-    """max over axes of size 1 is a reshape. Not a sum of floats: 0.0 + -0.0 is 0.0."""
+    """max over axes of size 1 is a reshape; to a sum of floats 0.0 is added, as to -0.0."""
     axes = node.attrs["axes"]
-    if node.op == "sum" and x.type.dtype.kind in "fc":
-        return None
     if not all(is_int(x.type.shape[axis], 1) for axis in axes):
         return None
-    return r.reshape(x, node.outputs[0].type.shape)
+    found = r.reshape(x, node.outputs[0].type.shape)
+    if node.op == "sum" and x.type.dtype.kind in "fc":
+        return r.apply("add", found, r.scalar(0, x.type.dtype))
+    return found
 
 
 @rule("argmin", "argmax")
