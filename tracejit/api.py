@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tracejit import errors
-from tracejit.compiler import Executable, compile_traced, fast_spec, optimize
+from tracejit.compiler import Executable, compile_traced, fast_spec, optimize, program_of
 from tracejit.ir.graph import Graph, ScalarGuard, producers
 from tracejit.ir.interpret import bind_sizes
 from tracejit.ir.program import Target
 from tracejit.runtime.executable import Table
+from tracejit.runtime.report import Condition, Report, Version
 from tracejit.trace import hooks
 from tracejit.trace.captures import same
 from tracejit.trace.context import tracing
@@ -40,24 +41,15 @@ class CacheInfo:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Report:
-    """What `explain()` says."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
-
-
 @dataclass(eq=False)
 class Specialization:
     """One compiled version of a function: what it was traced for, and the code."""
 
     traced: Traced
     executable: Executable
+    statics: tuple[str, ...] = ()
+    seconds: float = 0.0
+    slow_call: str = ""
     scalar_guards: tuple[ScalarGuard, ...] = field(init=False)
     written: tuple[int, ...] = field(init=False)
 
@@ -112,6 +104,34 @@ class Specialization:
             else:
                 leaves.append(arrays[output.index] if output.kind == "param" else output.value)
         return unflatten(traced.out_tree, iter(leaves))
+
+    def describe(self) -> Version:
+        """The facts for `explain`."""
+        traced, executable = self.traced, self.executable
+        params = traced.graph.params
+        conditions = []
+        for guard in traced.graph.guards:
+            text = str(guard)
+            if isinstance(guard, ScalarGuard):
+                text = f"{params[guard.param].hint} {guard.relation} {guard.value!r}"
+            conditions.append(Condition(text, guard.reason, guard.loc))
+        conditions += [Condition(str(guard)) for guard in traced.value_guards]
+        own = params[: len(traced.leaves)]
+        arguments = [
+            f"{v.hint}: {leaf.weak.__name__ if leaf.weak else v.type}"
+            for v, leaf in zip(own, traced.leaves, strict=True)
+        ]
+        return Version(
+            (*arguments, *self.statics),
+            tuple(conditions),
+            tuple(f"{source}: {params[number].type}" for source, number in traced.captures),
+            executable.program,
+            self.seconds,
+            executable.seconds,
+            executable.from_disk,
+            self.slow_call,
+            traced.notes,
+        )
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -238,29 +258,21 @@ class Jitted:
             raise _trimmed(error)  # noqa: B904
 
     def source(self, *args: Any, **kwargs: Any) -> str:
-        """The emitted code."""
-        raise NotImplementedError("code generation is not connected yet")
+        """The emitted code, as readable Numba source."""
+        try:
+            traced = self._trace(self.signature.flatten(args, kwargs))
+            program = program_of(traced, self.target)
+            return str(import_module("tracejit.codegen_cpu.compile").source(program))
+        except Exception as error:
+            raise _trimmed(error)  # noqa: B904
 
     def explain(self) -> Report:
-        """What was compiled for which arguments, under which conditions."""
-        lines = [f"{self.name}: {self.cache_info()}"]
-        for versions in self._table.values():
-            for version in versions:
-                traced = version.traced
-                params = ", ".join(f"{v.hint or 'captured'}: {v.type}" for v in traced.graph.params)
-                lines.append(f"  ({params})")
-                for source, number in traced.captures:
-                    lines.append(f"    captured by reference: {source} as parameter {number}")
-                for guard in traced.graph.guards:
-                    if isinstance(guard, ScalarGuard):
-                        param = traced.graph.params[guard.param].hint
-                        text = f"{param} {guard.relation} {guard.value!r}"
-                    else:
-                        text = str(guard)
-                    lines.append(f"    guard: {text} ({guard.reason or 'sizes'}, {guard.loc})")
-                lines += [f"    guard: {g}" for g in traced.value_guards]
-                lines += [f"    note: {n}" for n in traced.notes]
-        return Report("\n".join(lines))
+        """What was compiled for which arguments, under which conditions, and into what."""
+        versions = [v.describe() for found in self._table.values() for v in reversed(found)]
+        info = self.cache_info()
+        return Report(
+            self.name, info.compiled, info.hits, info.disk_hits, info.seconds, tuple(versions)
+        )
 
     def cache_info(self) -> CacheInfo:
         """Counts of compilations and of calls that needed none."""
@@ -279,7 +291,8 @@ class Jitted:
                     return found, arrays
             started = time.perf_counter()
             traced = self._trace(arguments)
-            made = Specialization(traced, compile_traced(traced, self.target, self.mode))
+            executable = compile_traced(traced, self.target, self.mode)
+            made = Specialization(traced, executable, self._statics(arguments))
             arrays = made.inputs(arguments.leaves)
             if arrays is None:
                 raise errors.CompileError(
@@ -287,20 +300,33 @@ class Jitted:
                 )
             self._table[arguments.key] = (made, *self._table.get(arguments.key, ()))
             self._disk_hits += made.executable.from_disk
-            self._offer_fast_call(made, arguments)
-            self._seconds += time.perf_counter() - started
+            made.slow_call = self._offer_fast_call(made, arguments)
+            made.seconds = time.perf_counter() - started
+            self._seconds += made.seconds
             return made, arrays
 
-    def _offer_fast_call(self, made: Specialization, arguments: Arguments) -> None:
-        """Let the native entry answer calls like this one from now on, where it can."""
+    def _statics(self, arguments: Arguments) -> tuple[str, ...]:
+        """Arguments that the code is specialized on by value, as text."""
+        names = [p.name for p in self.signature.parameters]
+        return tuple(
+            f"{name}={tree.data.value!r}"
+            for name, tree in zip(names, arguments.trees, strict=False)
+            if tree.kind == "static"
+        )
+
+    def _offer_fast_call(self, made: Specialization, arguments: Arguments) -> str:
+        """Let the native entry answer calls like this one from now on; why not, where it cannot."""
         spec = fast_spec(made.traced, arguments, made.executable)
-        native = import_module("tracejit.codegen_cpu.native_abi").runtime() if spec else None
-        if spec is None or native is None:
-            return
+        if isinstance(spec, str):
+            return spec
+        native = import_module("tracejit.codegen_cpu.native_abi").runtime()
+        if native is None:
+            return "there is no native runtime for this platform"
         if self._fast_table is None:
             self._fast_table = Table(len(arguments.trees))
             self._entry = native.make_entry(self._fast_table.words, self.name)
         self._fast_table.add(spec)
+        return ""
 
     def __reduce__(self) -> Any:
         if _is_importable(self):

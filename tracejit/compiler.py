@@ -149,15 +149,19 @@ def interpreted(graph: Graph) -> Executable:
 # The fast call.
 
 
-def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> Spec | None:
-    """The words by which the native entry runs a specialization; None where Python is needed.
+def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> Spec | str:
+    """The words by which the native entry runs a specialization, or why Python is needed.
 
     Python is needed for nested arguments and results, results that are Python numbers, writes into
     arguments, and guards that are more than the identity of an object.
     """
     program = executable.program
-    if program is None or traced.writebacks or any(leaf.scalar for leaf in traced.leaves):
-        return None
+    if program is None:
+        return "the graph is interpreted"
+    if traced.writebacks:
+        return "it writes into an argument"
+    if any(leaf.scalar for leaf in traced.leaves):
+        return "an argument is a NumPy scalar"
     sources: list[InputSource] = []
     guards: list[tuple[InputSource, Any]] = []
     for position, tree in enumerate(arguments.trees):
@@ -167,28 +171,28 @@ def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> S
         elif tree.kind == "static":
             guards.append((source, tree.data.value))
         else:
-            return None
+            return f"argument {position + 1} is a {tree.kind}"
     for capture, _ in traced.captures:
         sources.append(_input(capture))
     for guard in traced.value_guards:
         now = guard.source.fetch()
         if guard.relation != "is" and not (guard.relation == "equal" and _is_immutable(now)):
-            return None
+            return f"it depends on what is in {guard.source}"
         guards.append((_input(guard.source), now))
     kinds: list[ResultKind] = []
     for output in traced.outputs:
         if output.kind not in ("array", "scalar", "param"):
-            return None
+            return f"a result is a {'Python number' if output.kind == 'python' else output.kind}"
         kinds.append(ResultKind("input" if output.kind == "param" else output.kind, output.index))
     tree = traced.out_tree
     single = tree.kind == "leaf"
     if not single and (tree.kind != "tuple" or any(c.kind != "leaf" for c in tree.children)):
-        return None
+        return f"the result is a {tree.kind} of arrays that is no plain tuple"
     computed = [o for o in traced.outputs if o.kind != "param"]
     if [o.index for o in computed] != list(range(len(program.results))):
-        return None
+        return "two results are the same array"
     if any(o.kind == "array" and not program.results[o.index].ref.shape for o in computed):
-        return None
+        return "a result is an array of rank 0"
     return _spec(program, executable.code, sources, guards, kinds, single)
 
 

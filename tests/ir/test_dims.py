@@ -92,8 +92,8 @@ def test_every_symbol_is_found(a: Dim, env: dict[str, int]) -> None:
 def test_text() -> None:
     n, m = dims.sym("n"), dims.sym("m")
     assert str(n * m * 2 - 1) == "2*m*n - 1"
-    assert str(dims.floordiv(n + 1, 2)) == "(n + 1)//(2)"
-    assert str(dims.mod(n, m)) == "(n)%(m)"
+    assert str(dims.floordiv(n + 1, 2)) == "((n + 1)//2)"
+    assert str(dims.mod(n, m)) == "(n % m)"
     assert str(dims.maximum(n, m)) == "max(m, n)"
     assert str(-n) == "-n"
 

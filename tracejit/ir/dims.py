@@ -34,10 +34,11 @@ class Opaque:
     right: Dim
 
     def __str__(self) -> str:
-        if self.op == "floordiv":
-            return f"({self.left})//({self.right})"
-        if self.op == "mod":
-            return f"({self.left})%({self.right})"
+        if self.op in ("floordiv", "mod"):
+            left, right = str(self.left), str(self.right)
+            left = f"({left})" if " " in left else left
+            right = right if right.isalnum() else f"({right})"
+            return f"({left}//{right})" if self.op == "floordiv" else f"({left} % {right})"
         return f"{self.op}({self.left}, {self.right})"
 
 

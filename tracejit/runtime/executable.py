@@ -134,7 +134,7 @@ class Spec:
 
 
 class Table:
-    """The specializations of one function, as the native entry reads them; the newest come first."""
+    """The specializations of one function, as the native entry reads them; the newest is first."""
 
     MOST = 24
 

@@ -87,7 +87,17 @@ class ValueGuard:
 
     def __str__(self) -> str:
         value = self.value.__name__ if isinstance(self.value, type) else repr(self.value)
-        return f"{self.source} {self.relation} {value if len(value) < 40 else value[:37] + '...'}"
+        shown = value if len(value) < 40 else value[:37] + "..."
+        return f"{self.source} {_RELATIONS[self.relation]} {shown}"
+
+
+_RELATIONS = {
+    "is": "is",
+    "equal": "==",
+    "type": "is a",
+    "keys": "has the keys",
+    "len": "has length",
+}
 
 
 def same(a: Any, b: Any) -> bool:

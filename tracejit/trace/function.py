@@ -81,6 +81,7 @@ def trace_function(
     trace.provenance = provenance = Provenance()
     names = _Names(
         {s for leaf in arguments.leaves if isinstance(leaf, TensorSpec) for s in leaf.shape}
+        | {parameter.name for parameter in signature.parameters}
     )
     with activate(trace):
         paths = signature.paths(arguments.trees)

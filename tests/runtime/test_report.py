@@ -1,0 +1,71 @@
+"""`explain()`: the whole text for one function, and single facts."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tracejit import jit
+
+WEIGHTS = np.ones((3, 4))
+SCALE = 2.5
+
+
+@jit(static_argnames="norm")
+def layer(x, b, k, norm="max"):
+    h = np.tanh(x @ WEIGHTS + b) * SCALE
+    if k > 2:
+        h = h * k
+    return h / h.max(axis=1, keepdims=True)
+
+
+def plain(report):
+    """The text without times."""
+    return re.sub(r"\d[\d.]* m?s\b", "T", str(report))
+
+
+def test_nothing_compiled():
+    assert str(jit(lambda x: x, name="f").explain()) == "f: not called yet, nothing is compiled"
+
+
+def test_a_layer():
+    layer(np.ones((2, 3)), np.ones(4), 3)
+    layer(np.ones((5, 3)), np.ones(4), 3)
+    text = plain(layer.explain())
+    assert (
+        text.splitlines()[0]
+        == ("layer: 1 version in T, of which 0 from disk; 1 call needed no compilation")
+        or "1 from disk" in text.splitlines()[0]
+    )
+    for line in (
+        "version 1: layer(x: f8[n, m], b: f8[l], k: int, norm='max')",
+        "    k == 3               it was needed as a Python bool, test_report.py:18: if k > 2:",
+        "    global SCALE == 2.5",
+        "    global WEIGHTS: f8[m, l]",
+        "    1. matrix product by BLAS: f8[n, m] @ f8[m, l]",
+        "       test_report.py:17: h = np.tanh(x @ WEIGHTS + b) * SCALE",
+        "       threads share: n outer iterations",
+        "  is called natively: no Python runs between the call and the code",
+    ):
+        assert line in text.splitlines(), text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_why_a_call_goes_through_python():
+    f = jit(lambda x: {"twice": 2 * x})
+    f(np.ones(3))
+    assert "is called through Python, because the result is a dict" in str(f.explain())
+
+    @jit
+    def write(x):
+        x += 1
+
+    write(np.ones(3))
+    assert "because it writes into an argument" in str(write.explain())
+
+
+def test_interpreted():
+    f = jit(lambda x: x + 1, mode="fast_compile")
+    f(np.ones(3))
+    assert "runs node by node with NumPy" in str(f.explain())
