@@ -1,4 +1,4 @@
-"""Matrix products as calls of BLAS, through the pointers that SciPy exports.
+"""Matrix products as calls of BLAS: NumPy's own, else through the pointers that SciPy exports.
 
 BLAS stores matrices by columns: a row-major product `out = a @ b` is `out.T = b.T @ a.T` there, and a
 row-major matrix is its own transpose.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 
 import llvmlite.binding as llvm
 import llvmlite.ir as ll
+import numpy as np
 
 from tracejit.codegen_cpu.llvm_dims import DimEmitter, number
 from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
@@ -22,21 +24,50 @@ from tracejit.ir.program import MatMul, MemRef
 from tracejit.ir.scalar import REAL_OF
 
 LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
-_ROUTINES = ("gemm", "gemv")
+_ROUTINES = ("gemm", "gemv", "syrk")
 
 
 @lru_cache(maxsize=1)
-def provide_blas() -> None:
-    """Make the BLAS routines known to the loader as `tracejit_dgemm` and so on."""
+def provide_blas() -> str:
+    """Make the BLAS routines known to the loader as `tracejit_dgemm` and so on; says whose they are.
+
+    NumPy's own library is taken where its wheel brings one: a second BLAS in the process would have
+    threads of its own, which spin after each product and slow the other library down.
+    """
+    found = _numpy_blas()
+    if found is not None:
+        library, prefix, suffix = found
+        for name in _names():
+            function = getattr(library, f"{prefix}{name}{suffix}")
+            llvm.add_symbol(f"tracejit_{name}", ctypes.cast(function, ctypes.c_void_p).value)
+        return "numpy"
     exported = import_module("scipy.linalg.cython_blas").__pyx_capi__
     pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     name_of = ctypes.pythonapi.PyCapsule_GetName
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    for letter in LETTERS.values():
-        for routine in _ROUTINES:
-            capsule = exported[letter + routine]
-            llvm.add_symbol(f"tracejit_{letter}{routine}", pointer_of(capsule, name_of(capsule)))
+    for name in _names():
+        llvm.add_symbol(f"tracejit_{name}", pointer_of(exported[name], name_of(exported[name])))
+    return "scipy"
+
+
+def _names() -> list[str]:
+    return [letter + routine for letter in LETTERS.values() for routine in _ROUTINES]
+
+
+def _numpy_blas() -> tuple[ctypes.CDLL, str, str] | None:
+    """The OpenBLAS inside NumPy's wheel, with what it puts around the names of routines."""
+    folder = Path(np.__file__).parent.parent / "numpy.libs"
+    for path in sorted(folder.glob("libscipy_openblas*")):
+        suffix = "_64_" if "openblas64" in path.name else "_"
+        try:
+            library = ctypes.CDLL(str(path))
+            for name in _names():
+                getattr(library, f"scipy_{name}{suffix}")
+        except (OSError, AttributeError):
+            continue
+        return library, "scipy_", suffix
+    return None
 
 
 class BlasEmitter:
@@ -52,32 +83,24 @@ class BlasEmitter:
             self._product(step, number(0), number(0), number(0))
             return
         count = self.sizes(dims.product(batch))
-        before = self.b.block
-        head = self.b.append_basic_block("batch")
-        body = self.b.append_basic_block("product")
-        done = self.b.append_basic_block("done")
         extents = [self.sizes(d) for d in batch]
-        strides = [[self.sizes(s) for s in batch_strides(m, batch)] for m in (step.a, step.b, step.out)]
+        strides = [
+            [self.sizes(s) for s in _batch_strides(m, batch)] for m in (step.a, step.b, step.out)
+        ]
         scratch = self._scratch()
-        self.b.branch(head)
-        self.b.position_at_end(head)
-        index = self.b.phi(I64)
-        self.b.cbranch(self.b.icmp_signed("<", index, count), body, done)
-        self.b.position_at_end(body)
+        loop = counted(self.b, number(0), count)
         offsets: list[ll.Value] = [number(0)] * 3
-        rest: ll.Value = index
+        rest: ll.Value = loop.index
         for axis in reversed(range(len(batch))):
             quotient = self.b.udiv(rest, extents[axis])
             here = self.b.sub(rest, self.b.mul(quotient, extents[axis]))
             offsets = [
-                self.b.add(o, self.b.mul(here, s[axis])) for o, s in zip(offsets, strides, strict=True)
+                self.b.add(o, self.b.mul(here, s[axis]))
+                for o, s in zip(offsets, strides, strict=True)
             ]
             rest = quotient
         self._product(step, *offsets, scratch=scratch)
-        index.add_incoming(number(0), before)
-        index.add_incoming(self.b.add(index, number(1)), self.b.block)
-        self.b.branch(head)
-        self.b.position_at_end(done)
+        loop.close()
 
     def _scratch(self) -> ll.Value:
         """Room for the arguments that BLAS takes by reference, in the entry block of the function."""
@@ -101,6 +124,9 @@ class BlasEmitter:
         if n == 1 or m == 1:
             self._matrix_vector(step, a, b, out, m, n, k)
             return
+        if _is_own_transpose(step.a, step.b) and step.out.dtype.kind == "f":
+            self._symmetric(step, a, out, n, k)
+            return
         trans_b, ld_b = self._leading(step.b)
         trans_a, ld_a = self._leading(step.a)
         arguments = [
@@ -109,6 +135,32 @@ class BlasEmitter:
             self._int(dims.maximum(n, 1)),
         ]  # fmt: skip
         self._call(step, "gemm", arguments)
+
+    def _symmetric(self, step: MatMul, a: ll.Value, out: ll.Value, n: Dim, k: Dim) -> None:
+        """`x.T @ x` or `x @ x.T`: half of the products (BLAS syrk), the other half is copied."""
+        # Rows of x are columns to BLAS: x @ x.T is A.T @ A there, x.T @ x is A @ A.T.
+        trans = "T" if _by_rows(step.a) else "N"
+        _, leading = self._leading(step.a)
+        arguments = [
+            self._char("U"), self._char(trans), self._int(n), self._int(k),
+            self._number(step, 1), a, leading, self._number(step, 0), out,
+            self._int(dims.maximum(n, 1)),
+        ]  # fmt: skip
+        self._call(step, "syrk", arguments)
+        item, size = step.out.dtype.itemsize, self.sizes(n)
+        element = element_type(step.out.dtype)
+        row = counted(self.b, number(0), size)
+        column = counted(self.b, number(0), row.index)
+
+        def at(i: ll.Value, j: ll.Value) -> ll.Value:
+            place = self.b.mul(self.b.add(self.b.mul(i, size), j), number(item))
+            return offset_pointer(self.b, out, place)
+
+        # The upper triangle by columns is the lower one by rows.
+        value = self.b.load(at(row.index, column.index), typ=element)
+        self.b.store(value, at(column.index, row.index))
+        column.close()
+        row.close()
 
     def _matrix_vector(
         self, step: MatMul, a: ll.Value, b: ll.Value, out: ll.Value, m: Dim, n: Dim, k: Dim
@@ -180,7 +232,9 @@ class BlasEmitter:
         if at_least is not None:
             zero = self.b.icmp_signed("==", value, number(0))
             value = self.b.select(zero, number(at_least), value)
-        self.b.store(self.b.trunc(value, I32), address)
+        # All eight bytes: right for a BLAS with 64-bit integers, and, the low half being in front,
+        # for one with 32-bit integers.
+        self.b.store(value, address)
         return address
 
     def _number(self, step: MatMul, value: int) -> ll.Value:
