@@ -23,6 +23,7 @@ from tests.ops.test_elementwise import (
     restrict,
 )
 from tracejit import errors, jit
+from tracejit.codegen_cpu import numba_backend
 from tracejit.codegen_cpu.source_nest import Sizes
 from tracejit.codegen_cpu.source_scalars import SourceModule, SourceScalars
 from tracejit.codegen_cpu.source_text import Block, Names, Statement, leaf, write
@@ -43,15 +44,14 @@ def by_source(fn: Callable[..., Any], *args: Any) -> Callable[..., Any]:
 
 def check_both(fn: Callable[..., Any], *args: Any, **how: Any) -> None:
     """Both back ends against NumPy."""
-    check(fn, *args, **how)
+    with config.override(scalar_bodies="llvm"):
+        check(fn, *args, **how)
     before = _sources_compiled()
     check(fn, *args, compiled=by_source(fn, *args), **how)
     assert _sources_compiled() > before, "the source was not compiled"
 
 
 def _sources_compiled() -> int:
-    from tracejit.codegen_cpu import numba_backend
-
     return len(numba_backend._kept)
 
 
@@ -212,7 +212,7 @@ def check_table(step: int, together: int = 40) -> None:
                 continue  # The C library and Python are further apart near its roots.
             with np.errstate(all="ignore"):
                 expected = np.asarray(record.evaluate(*arrays, **attrs))
-            slack = SLACK.get((record.name, expected.dtype.kind))
+            slack: Any = SLACK.get((record.name, expected.dtype.kind))
             exact = run_body(record, arrays, **attrs)[1]
             allowed = 0 if exact else MAX_ULP + (slack(expected, *arrays) if slack else 0)
             zeros = record.name not in ("maximum", "minimum", "fmax", "fmin")
@@ -257,8 +257,6 @@ def test_the_text_is_stable() -> None:
 
 
 def test_a_refusal_of_numba_is_an_error_of_ours() -> None:
-    from tracejit.codegen_cpu import numba_backend
-
     head = f"from {numba_backend.__name__} import entry"
     text = f"{head}\n@entry\ndef main(frame):\n    return {{}}[0]"
     with pytest.raises(errors.CompileError, match="Numba refused"):
@@ -269,9 +267,7 @@ def written(build: Callable[..., Any], *dtypes: str) -> list[str]:
     """The lines for what `build(o, x, y)` returns."""
     names, block = Names(), Block()
     o = SourceScalars(SourceModule(set()), names, block)
-    arguments = [
-        Scalar(o, np.dtype(d), leaf(n)) for d, n in zip(dtypes, "xyz", strict=False)
-    ]
+    arguments = [Scalar(o, np.dtype(d), leaf(n)) for d, n in zip(dtypes, "xyz", strict=False)]
     Statement(block, "return {0}", (build(o, *arguments).v,))
     writer = SourceWriter()
     write(block, writer, names)

@@ -18,7 +18,7 @@ from numba.core import cgutils
 
 from tracejit import errors
 from tracejit.codegen_cpu.llvm_blas import LETTERS
-from tracejit.codegen_cpu.llvm_scalars import DOUBLE, FLOAT, HALF, I8, I16, I32, I64
+from tracejit.codegen_cpu.llvm_scalars import DOUBLE, FLOAT, HALF, I16, I64
 from tracejit.ir.scalar import COMPLEX_FUNCTIONS
 
 PLAIN, TRANSPOSED = ord("N"), ord("T")
@@ -230,13 +230,6 @@ def _complex_math(name: str, arity: int) -> Any:
 # BLAS.
 
 
-def _by_reference(builder: Any, value: Any, target: Any) -> Any:
-    """The address of a copy of `value`."""
-    if value.type != target and isinstance(target, ll.IntType):
-        value = builder.trunc(value, target)
-    return cgutils.alloca_once_value(builder, value)
-
-
 def _coefficient(builder: Any, letter: str, value: float) -> Any:
     real = FLOAT if letter in "sc" else DOUBLE
     number = ll.Constant(real, value)
@@ -246,13 +239,14 @@ def _coefficient(builder: Any, letter: str, value: float) -> Any:
 
 
 def _call_blas(builder: Any, symbol: str, kinds: str, args: list[Any]) -> None:
-    """Call `symbol`; `kinds` says of each argument: c(har), i(nteger), p(ointer), r(eady)."""
+    """Call `symbol`; `kinds` says of each argument: i(nteger), p(ointer), r(eady)."""
     passed = []
     for kind, value in zip(kinds, args, strict=True):
         if kind == "p":
             value = builder.inttoptr(value, cgutils.voidptr_t)
         elif kind != "r":
-            value = _by_reference(builder, value, I8 if kind == "c" else I32)
+            # In 64 bits, whose lower half comes first: libraries read 8, 32 or all of them.
+            value = cgutils.alloca_once_value(builder, value)
         passed.append(builder.bitcast(value, cgutils.voidptr_t))
     function = cgutils.get_or_insert_function(
         builder.module,
@@ -267,7 +261,7 @@ def _gemm(letter: str) -> Any:
         trans_a, trans_b, m, n, k, a, ld_a, b, ld_b, c, ld_c = args
         one, zero = (_coefficient(builder, letter, value) for value in (1.0, 0.0))
         arguments = [trans_a, trans_b, m, n, k, one, a, ld_a, b, ld_b, zero, c, ld_c]
-        _call_blas(builder, f"tracejit_{letter}gemm", "cciiirpipirpi", arguments)
+        _call_blas(builder, f"tracejit_{letter}gemm", "iiiiirpipirpi", arguments)
         return context.get_dummy_value()
 
     def gemm(
@@ -283,9 +277,9 @@ def _gemv(letter: str) -> Any:
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         trans, m, n, a, ld_a, x, step, y = args
         one, zero = (_coefficient(builder, letter, value) for value in (1.0, 0.0))
-        unit = cgutils.alloca_once_value(builder, ll.Constant(I32, 1))
+        unit = cgutils.alloca_once_value(builder, ll.Constant(I64, 1))
         arguments = [trans, m, n, one, a, ld_a, x, step, zero, y, unit]
-        _call_blas(builder, f"tracejit_{letter}gemv", "ciirpipirpr", arguments)
+        _call_blas(builder, f"tracejit_{letter}gemv", "iiirpipirpr", arguments)
         return context.get_dummy_value()
 
     def gemv(

@@ -145,11 +145,8 @@ class _Main:
         owned = self._allocate()
         for step in self.program.steps:
             if isinstance(step, Nest):
-                where = f"  {step.loc}" if step.loc else ""
-                self.line(
-                    f"{step.name}(frame, 0, {self.sizes(outer_count(step))})",
-                    comment=f"{step.title}{where}",
-                )
+                call = f"{step.name}(frame, 0, {self.sizes(outer_count(step))})"
+                self.line(call, str(step.loc or ""))
             else:
                 self._matmul(step)
         self._finish(owned)
