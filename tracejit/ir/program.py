@@ -76,12 +76,12 @@ class MemRef:
 
 
 def contiguous_strides(shape: Sequence[Dim], itemsize: int) -> tuple[Dim, ...]:
-    """Byte strides of a C-contiguous array."""
+    """Byte strides of a C-contiguous array; as NumPy has them, none is 0 where the array is empty."""
     strides: list[Dim] = []
     step: Dim = itemsize
     for dim in reversed(shape):
         strides.append(step)
-        step = step * dim
+        step = step if dim == 0 else step * dim
     return tuple(reversed(strides))
 
 

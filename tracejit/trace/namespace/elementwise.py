@@ -38,7 +38,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
             "np.where(condition) with one argument has a result whose size depends on the data",
             "np.where(condition, a, b), which keeps the shape",
         )
-    return select(condition, x, y)
+    return prim.copy(select(condition, x, y))
 
 
 @implements(np.select)
