@@ -85,7 +85,7 @@ class BlasEmitter:
         count = self.sizes(dims.product(batch))
         extents = [self.sizes(d) for d in batch]
         strides = [
-            [self.sizes(s) for s in _batch_strides(m, batch)] for m in (step.a, step.b, step.out)
+            [self.sizes(s) for s in batch_strides(m, batch)] for m in (step.a, step.b, step.out)
         ]
         scratch = self._scratch()
         loop = counted(self.b, number(0), count)
@@ -139,7 +139,7 @@ class BlasEmitter:
     def _symmetric(self, step: MatMul, a: ll.Value, out: ll.Value, n: Dim, k: Dim) -> None:
         """`x.T @ x` or `x @ x.T`: half of the products (BLAS syrk), the other half is copied."""
         # Rows of x are columns to BLAS: x @ x.T is A.T @ A there, x.T @ x is A @ A.T.
-        trans = "T" if _by_rows(step.a) else "N"
+        trans = "T" if goes_by_rows(step.a) else "N"
         _, leading = self._leading(step.a)
         arguments = [
             self._char("U"), self._char(trans), self._int(n), self._int(k),
@@ -252,6 +252,37 @@ class BlasEmitter:
         name = f"tracejit_{LETTERS[step.out.dtype.char]}{routine}"
         function = self.context.declare(name, VOID, [PTR] * len(arguments))
         self.b.call(function, arguments)
+
+
+class counted:
+    """A loop `for index in range(start, stop)`, open until `close()`; the builder is inside."""
+
+    def __init__(self, builder: ll.IRBuilder, start: ll.Value, stop: ll.Value) -> None:
+        self.b = builder
+        before = builder.block
+        self.head = builder.append_basic_block("head")
+        body = builder.append_basic_block("body")
+        self.done = builder.append_basic_block("done")
+        builder.branch(self.head)
+        builder.position_at_end(self.head)
+        self.index = builder.phi(I64)
+        self.index.add_incoming(start, before)
+        builder.cbranch(builder.icmp_signed("<", self.index, stop), body, self.done)
+        builder.position_at_end(body)
+
+    def close(self) -> None:
+        """Go on behind the loop."""
+        self.index.add_incoming(self.b.add(self.index, number(1)), self.b.block)
+        self.b.branch(self.head)
+        self.b.position_at_end(self.done)
+
+
+def _is_own_transpose(a: MemRef, b: MemRef) -> bool:
+    """Whether `b` is `a` with its two axes swapped, in the same memory."""
+    if len(a.shape) != 2 or len(b.shape) != 2:
+        return False
+    same = a.slot == b.slot and a.offset == b.offset
+    return same and a.shape == b.shape[::-1] and a.strides == b.strides[::-1]
 
 
 def goes_by_rows(ref: MemRef) -> bool:
