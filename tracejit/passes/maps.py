@@ -55,9 +55,9 @@ def view_map(node: Node, map: Map) -> Map | None:
     if node.op == "slice":
         attrs = node.attrs
         return tuple(
-            (axis, start + first * step, step * by)
-            for (axis, first, step), start, by in zip(
-                map, attrs["starts"], attrs["steps"], strict=True
+            FIXED if dim == 1 else (axis, start + first * by, step * by)
+            for dim, (axis, first, step), start, by in zip(
+                source.shape, map, attrs["starts"], attrs["steps"], strict=True
             )
         )
     return _reshape_map(source.shape, out.shape, map)
