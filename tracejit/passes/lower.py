@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -163,9 +164,13 @@ class _Lowering:
         self.buffers[slot] = Buffer(slot, nbytes, result, place)
         return MemRef(slot, 0, contiguous_strides(shape, dtype.itemsize), shape, dtype)
 
-    def allocate(self, value: Value) -> MemRef:
-        """Memory for a computed value; that of a result is handed to the caller."""
-        ref = self.new_buffer(value.type.dtype, value.type.shape, result=value in self.result_roots)
+    def allocate(self, value: Value, columns_first: bool = False) -> MemRef:
+        """Memory for a computed value, in C or Fortran order; that of a result goes to the caller."""
+        type = value.type
+        ref = self.new_buffer(type.dtype, type.shape, result=value in self.result_roots)
+        if columns_first:
+            strides = contiguous_strides(type.shape[::-1], type.dtype.itemsize)[::-1]
+            ref = replace(ref, strides=strides)
         self.memory[value] = ref
         return ref
 
@@ -173,8 +178,9 @@ class _Lowering:
 
     def _lower(self, node: Node) -> None:
         if node.op == "fused":
+            columns_first = self._reads_columns_first(node)
             for value in node.outputs:
-                self.allocate(value)
+                self.allocate(value, columns_first and value.type.shape == node.attrs["extents"])
             name = f"nest{len(self.steps)}"
             self.steps.extend(fused_nests(node, self.memory, name, self.new_buffer))
             return
@@ -182,6 +188,25 @@ class _Lowering:
         if handler is None:
             raise NotImplementedError(f"no lowering for {node.op}")
         handler(self, node)
+
+    def _reads_columns_first(self, node: Node) -> bool:
+        """Whether a nest reads whole arrays, all of them in Fortran order.
+
+        What it computes for every element is then laid out alike, as NumPy's results are.
+        """
+        extents = tuple(node.attrs["extents"])
+        if sum(d != 1 for d in extents) < 2:
+            return False
+        found = False
+        for value in node.blocks[0].params:
+            ref = self.memory[value]
+            if ref.shape != extents:
+                continue
+            item = ref.dtype.itemsize
+            if ref.strides != contiguous_strides(extents[::-1], item)[::-1]:
+                return False
+            found = True
+        return found
 
     def _view(self, node: Node) -> None:
         source = self.memory[node.inputs[0]]
