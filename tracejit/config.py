@@ -1,9 +1,9 @@
-"""Settings: attributes of `tracejit.config`, each also an environment variable `TRACEJIT_<NAME>`."""
+"""Settings: attributes of `tracejit.config`, each also an environment variable TRACEJIT_<NAME>."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -15,12 +15,15 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_WATCHERS: dict[str, list[Callable[[Any], None]]] = {}
+
+
 @dataclass
 class Config:
     """The settings and their defaults.
 
-    Change them with `config.update(name=value)` or, for a while, `with config.override(name=value)`.
-    A setting that is baked into compiled code takes effect for functions compiled afterwards.
+    Change them with `config.update(name=value)` or, for a while, with
+    `with config.override(name=value)`. A setting that is baked into compiled code takes effect for functions compiled afterwards.
     """
 
     cache_dir: str = field(default_factory=lambda: user_cache_dir("tracejit", appauthor=False))
@@ -54,9 +57,16 @@ class Config:
         if check is not None and not check[0](value):
             raise ValueError(f"tracejit.config.{name} must be {check[1]}, not {value!r}")
         object.__setattr__(self, name, value)
+        for function in _WATCHERS.get(name, ()):
+            function(value)
+
+    def watch(self, name: str, function: Callable[[Any], None]) -> None:
+        """Call `function` with the setting `name`, now and whenever it is set."""
+        _WATCHERS.setdefault(name, []).append(function)
+        function(getattr(self, name))
 
     def update(self, **settings: Any) -> None:
-        """Change settings. Raises AttributeError for an unknown name, ValueError for a bad value."""
+        """Change settings. Raises AttributeError for an unknown one, ValueError for a bad value."""
         for name, value in settings.items():
             setattr(self, name, value)
 
@@ -64,8 +74,8 @@ class Config:
     def override(self, **settings: Any) -> Iterator[None]:
         """Change settings inside a `with` block."""
         before = {name: getattr(self, name) for name in settings}
-        self.update(**settings)
         try:
+            self.update(**settings)
             yield
         finally:
             self.update(**before)

@@ -52,8 +52,15 @@ class NativeRuntime:
         return int(self.state[native.CONSTANTS[name] // 8])
 
     def set_threads(self, count: int) -> None:
+        """How many threads work on one kernel from now on, the calling one included."""
         base = native.CONSTANTS["TEAM"]
         self.state[(base + native.CONSTANTS["THREADS"]) // 8] = count
+
+    def set_pool(self, nbytes: int) -> None:
+        """How many bytes of released buffers are kept from now on."""
+        self.state[native.CONSTANTS["MOST"] // 8] = nbytes
+        if self.word("HELD") > nbytes:
+            ctypes.CFUNCTYPE(_WORD)(self.trim)()
 
 
 class _MethodDef(ctypes.Structure):
@@ -154,7 +161,6 @@ def _load() -> NativeRuntime:
     c = native.CONSTANTS
     state = np.zeros(native.STATE_WORDS, np.int64)
     address = state.ctypes.data
-    team = c["TEAM"]
     machine.host()
     llvm.add_symbol("tracejit_state", address)
     for name in _PYTHON_FUNCTIONS:
@@ -168,15 +174,16 @@ def _load() -> NativeRuntime:
         state[c[name] // 8] = api[position]
     state[c["NOT_IMPLEMENTED"] // 8] = id(NotImplemented)
     state[c["MEM_HANDLER"] // 8] = _memory_handler(addresses)
-    state[c["MOST"] // 8] = config.pool_bytes
-    state[(team + c["THREADS"]) // 8] = config.num_threads
     _reset_team(state)
     os.register_at_fork(after_in_child=lambda: _after_fork(state))
-    return NativeRuntime(state, addresses["tracejit_entry"], addresses["tracejit_trim"])
+    made = NativeRuntime(state, addresses["tracejit_entry"], addresses["tracejit_trim"])
+    config.watch("num_threads", made.set_threads)
+    config.watch("pool_bytes", made.set_pool)
+    return made
 
 
 def _load_functions() -> dict[str, int]:
-    """The addresses of the functions of `native.py`, compiled now unless the disk cache has them."""
+    """The addresses of the functions of `native.py`, compiled unless the disk cache has them."""
     names = [f.__name__ for f in native.FUNCTIONS]
     key = cache.key_of(f"native runtime {native.CONSTANTS}")
     stored = cache.read(key)

@@ -114,7 +114,7 @@ class Signature:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.name}() {error}") from None
+            raise TypeError(f"{self.name}() {error}; it takes {self.signature}") from None
         bound.apply_defaults()
         return [bound.arguments[p.name] for p in self.parameters]
 
