@@ -249,6 +249,15 @@ def test_the_text_is_python_with_the_users_lines() -> None:
     assert all(len(line) <= 100 for line in text.split("\n"))
 
 
+def test_names_of_the_user_hide_nothing() -> None:
+    def f(floor: Any, pointer: Any, frame: Any, float64: Any, dgemm: Any, i0: Any, max: Any) -> Any:
+        math = np.floor(floor) + np.exp(pointer) * frame
+        return math - float64 + i0 / max, dgemm @ dgemm
+
+    vectors = [random((5,), seed=k) for k in range(4)]
+    check_both(f, *vectors, random((3, 3)), vectors[0], vectors[1], sums=True)
+
+
 def test_the_text_is_stable() -> None:
     args = random((4, 3)), random((3, 5))
     first, second = (jit(model).source(*args) for _ in range(2))

@@ -11,7 +11,14 @@ import struct
 from collections.abc import Iterable
 
 from tracejit.codegen_cpu.llvm_blas import LETTERS, batch_strides, goes_by_rows
-from tracejit.codegen_cpu.llvm_program import ALIGNMENT, frame_layout
+from tracejit.codegen_cpu.llvm_program import (
+    ALIGNMENT,
+    DONE,
+    INDEX_ERROR,
+    MEMORY_ERROR,
+    MISS,
+    frame_layout,
+)
 from tracejit.codegen_cpu.source_nest import NestSource, Sizes, outer_count
 from tracejit.codegen_cpu.source_scalars import SourceModule
 from tracejit.codegen_cpu.source_text import ADD, ATOM, MUL
@@ -20,15 +27,19 @@ from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
 from tracejit.ir.loops import Nest
 from tracejit.ir.program import Buffer, MatMul, MemRef, Program
+from tracejit.ir.scalar import COMPLEX_FUNCTIONS, MATH_FUNCTIONS
 from tracejit.ir.types import F8
 from tracejit.source import SourceWriter
 
 BACKEND = "tracejit.codegen_cpu.numba_backend"
-CODES = ("DONE", "MISS", "INDEX_ERROR", "MEMORY_ERROR")
+CODES = {"DONE": DONE, "MISS": MISS, "INDEX_ERROR": INDEX_ERROR, "MEMORY_ERROR": MEMORY_ERROR}
 BACKEND_NAMES = {
     "kernel", "entry", "pointer", "scratch", "release", "address", "alloc", "free", "fill_zero",
-    "bits", "half", "half_bits", "round_half", "quotient", "remainder",
+    "bits", "half", "half_bits", "round_half", "quotient", "remainder", "PLAIN", "TRANSPOSED",
+    *MATH_FUNCTIONS, *COMPLEX_FUNCTIONS,
+    *(letter + routine for letter in LETTERS.values() for routine in ("gemm", "gemv")),
 }  # fmt: skip
+"""What the text may import from the back end."""
 
 
 def emit_source(program: Program) -> str:
@@ -111,7 +122,7 @@ class _ProgramSource:
         self._imports(writer, "numpy", self.module.from_numpy)
         self._imports(writer, BACKEND, self.module.from_backend)
         writer.line()
-        writer.line(f"{', '.join(CODES)} = {', '.join(map(str, range(len(CODES))))}")
+        writer.line(f"{', '.join(CODES)} = {', '.join(map(str, CODES.values()))}")
 
     def _imports(self, writer: SourceWriter, module: str, names: Iterable[str]) -> None:
         found = sorted(names)
