@@ -23,7 +23,7 @@ from tracejit.runtime.report import Condition, Report, Version
 from tracejit.trace import hooks
 from tracejit.trace.captures import same
 from tracejit.trace.context import tracing
-from tracejit.trace.function import Traced, trace_function, user_traceback
+from tracejit.trace.function import Traced, located, trace_function, user_traceback
 from tracejit.trace.pytree import unflatten
 from tracejit.trace.signature import Arguments, Signature
 
@@ -281,7 +281,10 @@ class Jitted:
         return CacheInfo(compiled, self._hits + fast, self._disk_hits, self._seconds)
 
     def _trace(self, arguments: Arguments) -> Traced:
-        return trace_function(self.fn, self.signature, arguments, self.name, self.capture)
+        try:
+            return trace_function(self.fn, self.signature, arguments, self.name, self.capture)
+        except Exception as error:
+            raise located(error)  # noqa: B904
 
     def _compile(self, arguments: Arguments) -> tuple[Specialization, list[Any]]:
         with self._lock:
@@ -363,7 +366,7 @@ def _trimmed(error: Exception) -> Exception:
     """`error` with a traceback of the user's frames only."""
     if isinstance(error, errors.TracejitError):
         error.__cause__ = None
-        error.__suppress_context__ = True
+    error.__suppress_context__ = True
     return error.with_traceback(user_traceback(error.__traceback__))
 
 

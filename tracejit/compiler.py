@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from tracejit import errors
 from tracejit.config import config
 from tracejit.ir.graph import Graph
-from tracejit.ir.interpret import bind_sizes, run
+from tracejit.ir.interpret import bind_sizes, failing_node, run
 from tracejit.ir.program import Program, Target
 from tracejit.passes.lower import lower
 from tracejit.passes.pipeline import run_pipeline
@@ -88,7 +89,7 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
     def call(arrays: Sequence[Any]) -> Sequence[np.ndarray]:
         found = entry(*(a if w else np.asarray(a) for a, w in zip(arrays, weak, strict=True)))
         if type(found) is int:
-            raise status_error(found)
+            raise status_error(found, traced.graph, arrays)
         if found is NotImplemented:
             found = entry(*(_plain(a, p) for a, p in zip(arrays, program.params, strict=True)))
         if found is NotImplemented:
@@ -99,11 +100,23 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
     return Executable(traced.graph, call, program, code, code.seconds, code.from_disk)
 
 
-def status_error(status: int) -> Exception:
-    """The exception for a status that compiled code returned."""
+def status_error(status: int, graph: Graph, arrays: Sequence[Any]) -> Exception:
+    """The exception for a status that compiled code returned.
+
+    Compiled code only says that an index is out of bounds; the interpreter finds out which.
+    """
     if status == 3:
-        return MemoryError(STATUS_TEXT[3])
-    return IndexError(STATUS_TEXT.get(status, f"compiled code failed with status {status}"))
+        return MemoryError(f"`{graph.name}`: {STATUS_TEXT[3]}")
+    text = STATUS_TEXT.get(status, f"compiled code failed with status {status}")
+    found = failing_node(graph, arrays)
+    if found is None:
+        return errors.TracedIndexError(f"in `{graph.name}` {text}")
+    node, error = found
+    names = [f"{v.hint} is {v.type}" for v in node.inputs if v.hint]
+    what = f"{error}: {', '.join(names)}" if names else str(error)
+    return errors.TracedIndexError(
+        what, loc=node.loc, instead="np.clip the index, or np.take(x, index, mode='clip')"
+    )
 
 
 def _plain(array: Any, param: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.ir import dims
-from tracejit.ir.graph import Graph, Guard, Value
+from tracejit.ir.graph import Graph, Guard, Node, Value
 from tracejit.ir.opdef import OPS
 from tracejit.ir.ops.shape import resolve_attrs
 
@@ -56,13 +56,32 @@ def run(graph: Graph, args: Sequence[np.ndarray], env: dict[str, int]) -> list[n
     values: dict[Value, np.ndarray] = dict(zip(graph.params, args, strict=True))
     with np.errstate(all="ignore"):
         for node in graph.nodes:
-            inputs = [values[v] for v in node.inputs]
-            if node.op == "fused":
-                found: Any = run(node.blocks[0], inputs, env)
-            else:
-                found = OPS[node.op].evaluate(*inputs, **resolve_attrs(node.attrs, env))
-                if len(node.outputs) == 1:
-                    found = [found]
-            for value, array in zip(node.outputs, found, strict=True):
-                values[value] = np.asarray(array, value.type.dtype)
+            _evaluate(node, values, env)
     return [values[v] for v in graph.results]
+
+
+def _evaluate(node: Node, values: dict[Value, np.ndarray], env: dict[str, int]) -> None:
+    """Put the outputs of `node` into `values`."""
+    inputs = [values[v] for v in node.inputs]
+    if node.op == "fused":
+        found: Any = run(node.blocks[0], inputs, env)
+    else:
+        found = OPS[node.op].evaluate(*inputs, **resolve_attrs(node.attrs, env))
+        if len(node.outputs) == 1:
+            found = [found]
+    for value, array in zip(node.outputs, found, strict=True):
+        values[value] = np.asarray(array, value.type.dtype)
+
+
+def failing_node(graph: Graph, args: Sequence[Any]) -> tuple[Node, Exception] | None:
+    """The first node whose reference raises on `args`, and what it raises."""
+    arrays = [np.asarray(a, v.type.dtype) for v, a in zip(graph.params, args, strict=True)]
+    values = dict(zip(graph.params, arrays, strict=True))
+    env = bind_sizes(graph, arrays)
+    with np.errstate(all="ignore"):
+        for node in graph.nodes:
+            try:
+                _evaluate(node, values, env)
+            except Exception as error:
+                return node, error
+    return None

@@ -15,6 +15,7 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Value
 from tracejit.ir.types import TensorType
+from tracejit.source import Loc
 from tracejit.trace import hooks, prim
 from tracejit.trace.captures import CaptureSource, Provenance, ValueGuard
 from tracejit.trace.context import Trace, activate, fail, user_frame
@@ -249,7 +250,30 @@ def _check_constant(leaf: Any) -> None:
         )
 
 
-# Tracebacks.
+# Errors.
+
+
+def located(error: Exception) -> Exception:
+    """`error`, raised while tracing, with the user's line in front as TraceErrors have it.
+
+    What the user's own code raised stays as it is.
+    """
+    kind = type(error)
+    if kind not in (TypeError, ValueError, IndexError, OverflowError, np.exceptions.AxisError):
+        return error
+    lines: list[Loc] = []
+    traceback = error.__traceback__
+    inside = False
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        inside = not user_frame(code.co_filename)
+        if not inside:
+            lines.append(Loc(code.co_filename, traceback.tb_lineno, code.co_name))
+        traceback = traceback.tb_next
+    if not inside or not lines:
+        return error
+    text = str(errors.TraceError(str(error), loc=lines[-1]))
+    return kind(text).with_traceback(error.__traceback__)
 
 
 def user_traceback(traceback: types.TracebackType | None) -> types.TracebackType | None:

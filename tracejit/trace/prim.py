@@ -192,11 +192,11 @@ def _loop(record: OpDef, tensors: Sequence[Tensor], dtype: Any) -> tuple[np.dtyp
                 kinds + (None,) * record.ufunc.nout, signature=signature
             )
         return resolve_loop(record.ufunc, kinds)
-    except TypeError as error:
+    except TypeError:
         types = ", ".join(map(describe, tensors))
         fail(
             errors.DTypeError,
-            f"np.{record.ufunc.__name__} does not take these dtypes: {types}\n({error})",
+            f"np.{record.ufunc.__name__} does not take these dtypes: {types}",
             "cast with x.astype(...) first",
         )
 
@@ -246,7 +246,11 @@ def _check_weak_int(tensor: Tensor, dtype: np.dtype) -> None:
     if known is None:
         return
     if not bounds.min <= known <= bounds.max:
-        fail(errors.IntegerOverflowError, f"the Python int {known} does not fit into {dtype}")
+        fail(
+            errors.IntegerOverflowError,
+            f"the Python int {known} does not fit into {dtype}",
+            f"np.int64({known}), which has a dtype of its own, or cast the array first",
+        )
     if from_argument and dtype != np.int64:
         trace = current()
         trace.guard_scalar(tensor.value, ">=", int(bounds.min), f"it must fit into {dtype}")
@@ -298,6 +302,7 @@ def store(target: Tensor, value: Any) -> None:
         fail(
             errors.ShapeError,
             f"could not broadcast {describe(source)} into {describe(target)}",
+            "the right-hand side needs the shape of the left, or dims of 1",
         )
     target.assign(source.value)
 
@@ -328,6 +333,7 @@ def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
                     errors.ShapeError,
                     f"all dims but axis {axis} must agree to concatenate: "
                     + ", ".join(map(describe, parts)),
+                    "cut or pad the arrays to one size, or concatenate along another axis",
                 )
     if len(parts) == 1:
         return copy(first)

@@ -97,10 +97,13 @@ def _require_divides(x: Tensor, total: Dim, rest: Dim, new: Sequence[Dim]) -> No
 
 def _fail_reshape(x: Tensor, new: Sequence[Dim]) -> None:
     wanted = ", ".join(current().describe(d) for d in new)
+    computed = any(isinstance(d, int) and d == -1 for d in new)
     fail(
         errors.ShapeError,
-        f"cannot reshape {describe(x)} into ({wanted}): the sizes differ",
-        "use -1 for one dimension to have it computed",
+        f"cannot reshape into ({wanted}), the sizes differ: {describe(x)}",
+        "the product of the other dimensions must divide x.size"
+        if computed
+        else "use -1 for one dimension to have it computed",
     )
 
 
