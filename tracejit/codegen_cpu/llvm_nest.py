@@ -13,6 +13,7 @@ import llvmlite.ir as ll
 
 from tracejit.codegen_cpu.llvm_carry import Reduction, flatten, unflatten
 from tracejit.codegen_cpu.llvm_dims import DimEmitter, number
+from tracejit.codegen_cpu.llvm_innermost import Innermost
 from tracejit.codegen_cpu.llvm_memory import VOID, Memory, offset_pointer
 from tracejit.codegen_cpu.llvm_scalars import I64, PTR, LlvmScalars, ModuleContext, splat
 from tracejit.ir import dims
@@ -39,12 +40,6 @@ PARALLEL_WORK = 1 << 17
 """Additions in a nest below which one thread is faster than waking another."""
 TASK_WORK = 1 << 16
 """Additions that one piece of work for a thread should have at least."""
-UNROLL_OPS = 24
-"""Bodies with at most this many instructions are unrolled, to overlap their latencies."""
-MASKED_OPS = 200
-"""Bodies with more instructions are emitted once, masked, instead of as main loop and tail."""
-STREAM_BYTES = 1 << 25
-"""Nests that write more than this bypass the caches: nobody could read it from there again."""
 STATUS_WORD = 0
 INDEX_ERROR = 2
 
@@ -228,7 +223,7 @@ class NestEmitter:
         axis = axes[0]
         start, stop = self._bounds(axis)
         if len(axes) == 1:
-            return _Innermost(self, section, variables, reductions).emit(start, stop, carried)
+            return Innermost(self, section, variables, reductions).emit(start, stop, carried)
         if carried is None:
             carried = self._registers(reductions)
 
@@ -403,159 +398,3 @@ class NestEmitter:
             with serial:
                 b.call(body, [frame, number(0), count])
         b.ret_void()
-
-
-class _Innermost:
-    """The innermost loop of a section: a main loop of whole vectors, then a masked tail."""
-
-    def __init__(
-        self, nest: NestEmitter, section: Section, variables: Vars, reductions: list[Reduction]
-    ) -> None:
-        self.nest, self.section, self.variables = nest, section, variables
-        self.reductions = reductions
-        self.axis = section.axes[-1]
-        self.b = nest.b
-        self.nontemporal = False
-
-    def emit(
-        self, start: ll.Value, stop: ll.Value, carried: list[ll.Value] | None
-    ) -> list[ll.Value]:
-        nest, b = self.nest, self.b
-        lanes = nest.lanes
-        self.rows = {}
-        for instr in self.section.body:
-            if isinstance(instr, (Load, Store, Take)):
-                a = instr.address
-                key = (a.base, a.offset, a.strides)
-                if key not in self.rows:
-                    self.rows[key] = nest.pointer(a, self.axis)
-        if lanes == 1:
-            first = carried if carried is not None else nest._registers(self.reductions)
-            o = nest.scalar
-            return nest._loop(start, stop, 1, first, lambda i, c: self._turn(o, i, c, None))
-        o = LlvmScalars(nest.context, b, lanes)
-        size = len(self.section.body)
-        unroll = 1
-        if size <= UNROLL_OPS:
-            unroll = 4 if self.reductions else 2
-        vectors = self._vector_registers(o)
-        states = [list(vectors) for _ in range(unroll)]
-        middle = start
-        if size <= MASKED_OPS:
-            whole = number(lanes * unroll)
-            span = b.sub(stop, start)
-            middle = b.add(start, b.sub(span, b.srem(span, whole)))
-
-            def main(index: ll.Value, current: list[ll.Value]) -> list[ll.Value]:
-                after: list[ll.Value] = []
-                width = len(vectors)
-                for u in range(unroll):
-                    at = b.add(index, number(u * lanes)) if u else index
-                    after += self._turn(o, at, current[u * width : (u + 1) * width], None)
-                return after
-
-            first = [v for s in states for v in s]
-            flat = self._main_loop(start, middle, lanes * unroll, first, main)
-            width = len(vectors)
-            states = [flat[u * width : (u + 1) * width] for u in range(unroll)]
-
-        def tail(index: ll.Value, current: list[ll.Value]) -> list[ll.Value]:
-            ramp = ll.Constant(ll.VectorType(I64, lanes), list(range(lanes)))
-            position = b.add(splat(b, index, lanes), ramp)
-            mask = b.icmp_signed("<", position, splat(b, stop, lanes))
-            return self._turn(o, index, current, mask)
-
-        states[0] = nest._loop(middle, stop, lanes, states[0], tail)
-        return self._combine(o, states, carried)
-
-    def _main_loop(
-        self, start: ll.Value, stop: ll.Value, step: int, first: list[ll.Value],
-        body: Callable[[ll.Value, list[ll.Value]], list[ll.Value]],
-    ) -> list[ll.Value]:  # fmt: skip
-        """The loop over whole vectors; twice, with and without streaming stores, where it may pay."""
-        nest, b = self.nest, self.b
-        streaming = self._streams(start)
-        if streaming is None:
-            return nest._loop(start, stop, step, first, body)
-        with b.if_else(streaming, likely=None) as (then, otherwise):
-            with then:
-                self.nontemporal = True
-                nest._loop(start, stop, step, first, body)
-                b.call(nest.context.declare("llvm.x86.sse.sfence", VOID, []), [])
-                self.nontemporal = False
-            with otherwise:
-                nest._loop(start, stop, step, first, body)
-        return []
-
-    def _streams(self, start: ll.Value) -> ll.Value | None:
-        """Whether the stores of this stretch should bypass the caches: large, and aligned."""
-        nest, b = self.nest, self.b
-        kernel = nest.nest
-        if not kernel.streams or kernel.chunk is None or self.reductions:
-            return None
-        if len(self.section.body) > UNROLL_OPS or not nest.context.machine.is_x86:
-            return None
-        written = [i for i in self.section.body if isinstance(i, Store)]
-        item = sum(i.dtype.itemsize for i in written)
-        if any(
-            i.address.stride(self.axis) != i.dtype.itemsize or i.dtype.kind == "c"
-            for i in written
-        ):
-            return None
-        points = dims.product([kernel.extents[a] for a in (*kernel.outer, *self.section.axes)])
-        total = nest.dims(points * item)
-        large = b.icmp_signed(">", total, number(STREAM_BYTES))
-        for store in written:
-            row = self.rows[(store.address.base, store.address.offset, store.address.strides)]
-            first = b.add(b.ptrtoint(row, I64), b.mul(start, number(store.dtype.itemsize)))
-            width = store.dtype.itemsize * nest.lanes
-            low = b.and_(first, number(width - 1))
-            large = b.and_(large, b.icmp_signed("==", low, number(0)))
-        return large
-
-    def _vector_registers(self, o: LlvmScalars) -> list[ll.Value]:
-        return [v for r in self.reductions for s in r.start(o) for v in flatten(s)]
-
-    def _turn(
-        self, o: LlvmScalars, index: ll.Value, current: list[ll.Value], mask: ll.Value | None
-    ) -> list[ll.Value]:
-        """One iteration of all lanes; the registers of the reductions afterwards."""
-        nest = self.nest
-        nest.axis[self.axis] = index
-        variables = dict(self.variables)
-        memory = Memory(o)
-        for instr in self.section.body:
-            streams = self.nontemporal and mask is None
-            nest.instruction(instr, variables, o, memory, self.axis, mask, self.rows, streams)
-        current = list(current)
-        after: list[ll.Value] = []
-        for reduction in self.reductions:
-            state = [unflatten(o, d, current) for d in reduction.dtypes]
-            new = [nest._operand(reduction.carry.value, variables, o)]
-            if reduction.carry.index is not None:
-                new.append(nest._operand(reduction.carry.index, variables, o))
-            after += [v for s in reduction.take(o, state, new, mask) for v in flatten(s)]
-        return after
-
-    def _combine(
-        self, o: LlvmScalars, states: list[list[ll.Value]], carried: list[ll.Value] | None
-    ) -> list[ll.Value]:
-        """The registers of one lane, from those of all lanes and unrolled copies."""
-        scalar = self.nest.scalar
-        queues = [list(s) for s in states]
-        before = list(carried) if carried is not None else None
-        result: list[ll.Value] = []
-        for reduction in self.reductions:
-            parts = [[unflatten(o, d, q) for d in reduction.dtypes] for q in queues]
-            while len(parts) > 1:
-                parts = [
-                    reduction.merge(o, a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)
-                ]
-            state = reduction.across_lanes(o, parts[0])
-            state = [Scalar(scalar, s.dtype, s.v) for s in state]
-            if before is not None:
-                old = [unflatten(scalar, d, before) for d in reduction.dtypes]
-                state = reduction.merge(scalar, old, state)
-            result += [v for s in state for v in flatten(s)]
-        return result
-
