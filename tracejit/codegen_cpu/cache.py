@@ -48,9 +48,10 @@ def read(key: str) -> bytes | None:
     except OSError:
         return None
     head = len(_MAGIC) + 32
-    if not data.startswith(_MAGIC) or hashlib.sha256(data[head:]).digest() != data[len(_MAGIC) : head]:
+    checksum, object_code = data[len(_MAGIC) : head], data[head:]
+    if not data.startswith(_MAGIC) or hashlib.sha256(object_code).digest() != checksum:
         return None
-    return data[head:]
+    return object_code
 
 
 def write(key: str, object_code: bytes) -> None:

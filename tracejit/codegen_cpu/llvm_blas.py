@@ -1,7 +1,7 @@
 """Matrix products as calls of BLAS: NumPy's own, else through the pointers that SciPy exports.
 
-BLAS stores matrices by columns: a row-major product `out = a @ b` is `out.T = b.T @ a.T` there, and a
-row-major matrix is its own transpose.
+BLAS stores matrices by columns: a row-major product `out = a @ b` is `out.T = b.T @ a.T` there, and
+a row-major matrix is its own transpose.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ROUTINES = ("gemm", "gemv", "syrk")
 
 @lru_cache(maxsize=1)
 def provide_blas() -> str:
-    """Make the BLAS routines known to the loader as `tracejit_dgemm` and so on; says whose they are.
+    """Make BLAS routines known to the loader as `tracejit_dgemm` and so on; says whose they are.
 
     NumPy's own library is taken where its wheel brings one: a second BLAS in the process would have
     threads of its own, which spin after each product and slow the other library down.
@@ -99,11 +99,11 @@ class BlasEmitter:
                 for o, s in zip(offsets, strides, strict=True)
             ]
             rest = quotient
-        self._product(step, *offsets, scratch=scratch)
+        self._product(step, offsets[0], offsets[1], offsets[2], scratch)
         loop.close()
 
     def _scratch(self) -> ll.Value:
-        """Room for the arguments that BLAS takes by reference, in the entry block of the function."""
+        """Room for what BLAS takes by reference, in the entry block of the function."""
         entry = ll.IRBuilder(self.b.function.entry_basic_block)
         entry.position_at_start(self.b.function.entry_basic_block)
         # llvmlite gives a typed pointer here; what goes through it has several types.

@@ -1,4 +1,4 @@
-"""Reductions inside a loop nest: where they start, how they take in an element, how parts combine."""
+"""Reductions inside a loop nest: how they start, take in an element, and combine."""
 
 from __future__ import annotations
 

@@ -15,11 +15,9 @@ def number(value: int) -> ll.Constant:
 
 
 class DimEmitter:
-    """Evaluates dims at the end of one block, the entry of a function, whatever is built elsewhere."""
+    """Evaluates dims at the end of one block, whatever is built elsewhere in the function."""
 
-    def __init__(
-        self, builder: ll.IRBuilder, frame: ll.Value, symbols: Mapping[str, int]
-    ) -> None:
+    def __init__(self, builder: ll.IRBuilder, frame: ll.Value, symbols: Mapping[str, int]) -> None:
         self.b, self.frame, self.symbols = builder, frame, symbols
         self.known: dict[Dim | Atom, ll.Value] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import llvmlite.ir as ll
 
@@ -43,7 +43,7 @@ class Innermost:
     ) -> list[ll.Value]:
         nest, b = self.nest, self.b
         lanes = nest.lanes
-        self.rows = {}
+        self.rows: dict[Any, ll.Value] = {}
         for instr in self.section.body:
             if isinstance(instr, (Load, Store, Take)):
                 a = instr.address
@@ -93,7 +93,7 @@ class Innermost:
         self, start: ll.Value, stop: ll.Value, step: int, first: list[ll.Value],
         body: Callable[[ll.Value, list[ll.Value]], list[ll.Value]],
     ) -> list[ll.Value]:  # fmt: skip
-        """The loop over whole vectors; twice, with and without streaming stores, where it may pay."""
+        """The loop over whole vectors; also with streaming stores, where these may pay."""
         nest, b = self.nest, self.b
         streaming = self._streams(start)
         if streaming is None:

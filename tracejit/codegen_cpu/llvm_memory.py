@@ -98,7 +98,8 @@ class Memory:
                 return self.b.load(pointer, typ=vector, align=dtype.itemsize)
             return self._masked("load", vector, dtype, pointer, mask)
         if isinstance(stride, int) and stride == 0:
-            return splat(self.b, self.b.load(pointer, typ=element, align=dtype.itemsize), self.lanes)
+            value = self.b.load(pointer, typ=element, align=dtype.itemsize)
+            return splat(self.b, value, self.lanes)
         pointers = self.lane_pointers(pointer, stride)
         return self.gather(pointers, dtype, mask)
 

@@ -1,7 +1,7 @@
 """A program as one LLVM module: `main(frame)` checks sizes, allocates, runs the steps.
 
-`main` returns `DONE`, or `MISS` where a check or guard does not hold (nothing has run then), or what
-went wrong. `layout` says which frame words it fills for each result: pointer, dims, byte strides.
+`main` returns `DONE`, or `MISS` where a check or guard does not hold (nothing has run then), or
+what went wrong. `layout` says which frame words it fills for each result: pointer, dims, byte strides.
 """
 
 from __future__ import annotations
@@ -190,12 +190,8 @@ class _ProgramEmitter:
             self.b.ret(status)
         for result, first in zip(self.program.results, self.layout.results, strict=True):
             ref = result.ref
-            pointer = offset_pointer(
-                self.b, self.sizes.word(ref.slot, PTR), self.sizes(ref.offset)
-            )
+            pointer = offset_pointer(self.b, self.sizes.word(ref.slot, PTR), self.sizes(ref.offset))
             self.b.store(pointer, self.sizes.word_address(first))
             for k, dim in enumerate((*ref.shape, *ref.strides)):
                 self.b.store(self.sizes(dim), self.sizes.word_address(first + 1 + k))
         self.b.ret(number(DONE))
-
-

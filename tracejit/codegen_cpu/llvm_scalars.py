@@ -1,7 +1,7 @@
 """Scalar bodies as LLVM values, one lane or many at a time.
 
-`LlvmScalars(module, builder, lanes)` builds with vectors of `lanes` elements (scalars for one). What
-LLVM or libmvec has no vector form of is done lane by lane.
+`LlvmScalars(module, builder, lanes)` builds with vectors of `lanes` elements (scalars for one).
+What LLVM or libmvec has no vector form of is done lane by lane.
 """
 
 from __future__ import annotations
@@ -126,8 +126,10 @@ class LlvmScalars(Scalars):
     def _all_ones(self, dtype: np.dtype) -> ll.Value:
         one = 1 if dtype.kind == "b" else -1
         element = element_type(dtype)
-        return ll.Constant(element, one) if self.lanes == 1 else ll.Constant(
-            self.type(dtype), [one] * self.lanes
+        return (
+            ll.Constant(element, one)
+            if self.lanes == 1
+            else ll.Constant(self.type(dtype), [one] * self.lanes)
         )
 
     def emit_compare(self, relation: str, a: Scalar, b: Scalar) -> ll.Value:
@@ -183,12 +185,12 @@ class LlvmScalars(Scalars):
         dtype = args[0].dtype
         result = self.type(dtype)
         if name in _INTRINSICS:
-            suffix = ("f32" if dtype.itemsize == 4 else "f64") if self.lanes == 1 else (
-                f"v{self.lanes}f{dtype.itemsize * 8}"
+            suffix = (
+                ("f32" if dtype.itemsize == 4 else "f64")
+                if self.lanes == 1
+                else (f"v{self.lanes}f{dtype.itemsize * 8}")
             )
-            function = self.context.declare(
-                f"llvm.{name}.{suffix}", result, [result] * len(args)
-            )
+            function = self.context.declare(f"llvm.{name}.{suffix}", result, [result] * len(args))
             return self.b.call(function, [a.v for a in args])
         symbol = name + ("f" if dtype.itemsize == 4 else "")
         if self.lanes > 1:
@@ -201,9 +203,7 @@ class LlvmScalars(Scalars):
             dtype, lambda k: self.b.call(function, [self.lane(a.v, k) for a in args])
         )
 
-    def _vector_call(
-        self, symbol: str, dtype: np.dtype, args: list[ll.Value]
-    ) -> ll.Value | None:
+    def _vector_call(self, symbol: str, dtype: np.dtype, args: list[ll.Value]) -> ll.Value | None:
         """A call of libmvec, in as many pieces as its widest version needs."""
         table = self.context.machine.vector_functions
         lanes = self.lanes

@@ -59,9 +59,7 @@ def host() -> Machine:
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features()
     width = 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-    return Machine(
-        llvm.get_host_cpu_name(), features.flatten(), width, _vector_functions(width)
-    )
+    return Machine(llvm.get_host_cpu_name(), features.flatten(), width, _vector_functions(width))
 
 
 def _vector_functions(width: int) -> dict[tuple[str, int], str]:
@@ -118,9 +116,7 @@ class _Loader:
         with self.lock:
             if self.engine is None:
                 host()
-                self.engine = llvm.create_mcjit_compiler(
-                    llvm.parse_assembly(""), target_machine()
-                )
+                self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
             self.engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
             return tuple(self.engine.get_function_address(name) for name in symbols)
 

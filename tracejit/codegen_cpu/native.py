@@ -1,17 +1,17 @@
 """The native runtime: memory, threads, and the call of a compiled function from Python.
 
-Written in the language of words (`words.py`): every value is a 64-bit integer. Offsets into Python and
-NumPy objects are checked against live objects before this is used (`native_abi.py`).
+Written in the language of words (`words.py`): every value is a 64-bit integer. Offsets into Python
+and NumPy objects are checked against live objects before this is used (`native_abi.py`).
 
 The functions share one block of words, `state`:
 
     0   spin lock of the pool            1   bytes held by the pool
     2   most bytes the pool may hold     3   entries in the pool
     4-7 NumPy's array type and C functions
-    8.. POOL_ENTRIES pairs (pointer, bytes) of large buffers ready for use, then the team of threads
+    8.. POOL_ENTRIES pairs (pointer, bytes) of large buffers ready for use, then the team
 
-A jitted function has a table of words: the number of arguments, the number of specializations, calls
-answered, and the addresses of the specializations. `executable.py` writes those:
+A jitted function has a table of words: the number of arguments, the number of specializations,
+calls answered, and the addresses of the specializations. `executable.py` writes those:
 
     0 main      1 frame words      2, 3 inputs: number, first word      4, 5 results: the same
     6 a single result, no tuple    7 always release the GIL             8, 9 constants: the same
@@ -21,7 +21,8 @@ rank, mask and value of flags, type, distance of the last axis (0: any). A resul
 frame word, descr, rank, input, flags. A constant is a frame word and an address.
 """
 # The functions below are compiled, never run by Python; the names they use are words or C symbols.
-# ruff: noqa: F821
+# `and` and `or` evaluate both sides there, which is why some conditions are nested.
+# ruff: noqa: F821, SIM102
 # mypy: ignore-errors
 
 from __future__ import annotations
@@ -257,9 +258,9 @@ def tracejit_parallel_for(body, frame, total, grain):
 
 
 def tracejit_fetch(record, args):
-    """The object an input record names: an argument, a global, a closure cell, an attribute, an item.
+    """The object an input record names: an argument, a global, a cell, an attribute, an item.
 
-    Returns a borrowed reference, or 0 where there is none. Whatever holds the object keeps it alive:
+    Returns a borrowed reference, or 0 where there is none. Whatever holds the object keeps it alive;
     the reference that an attribute or item lookup returns is given up at once.
     """
     source = load(record)
@@ -350,8 +351,15 @@ def tracejit_wrap(record, frame, objects, state):
         return call(load(state + ARRAY_SCALAR), load(first), descr, 0)
     Py_IncRef(descr)
     result = call(
-        load(state + ARRAY_NEW), load(state + ARRAY_TYPE), descr, rank, first + 8,
-        first + 8 + 8 * rank, load(first), load(record + 40), 0,
+        load(state + ARRAY_NEW),
+        load(state + ARRAY_TYPE),
+        descr,
+        rank,
+        first + 8,
+        first + 8 + 8 * rank,
+        load(first),
+        load(record + 40),
+        0,
     )
     if result == 0:
         return 0

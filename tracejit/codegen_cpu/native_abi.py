@@ -10,6 +10,7 @@ import ctypes
 import os
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,7 +193,8 @@ def _load_functions() -> dict[str, int]:
             return dict(zip(names, machine.load(stored, *names), strict=True))
         except RuntimeError:
             pass  # A damaged entry: compile it again.
-    text = compile_words(native.FUNCTIONS, native.CONSTANTS, "tracejit_native")
+    functions: list[Callable[..., Any]] = list(native.FUNCTIONS)
+    text = compile_words(functions, native.CONSTANTS, "tracejit_native")
     object_code = machine.compile_assembly(text)
     cache.write(key, object_code)
     return dict(zip(names, machine.load(object_code, *names), strict=True))

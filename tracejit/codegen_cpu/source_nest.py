@@ -32,6 +32,7 @@ from tracejit.ir.loops import (
     Carry,
     Compute,
     Constant,
+    Fill,
     Index,
     Instr,
     Load,
@@ -149,7 +150,7 @@ class NestSource:
         self.module, self.nest = module, nest
         self.names = module.names()
         axes = [f"i{k}" for k in range(len(nest.extents))]
-        self.names.taken |= {"frame", "lo", "hi", "chunk", "row", *axes}
+        self.names.taken |= {"frame", "lo", "hi", "chunk", "row", "j", "k", *axes}
         self.block = self.body = Block()
         self.o = SourceScalars(module, self.names, self.block)
         self.sizes = Sizes(self.names, symbols, stride_slots)
@@ -158,6 +159,8 @@ class NestSource:
         self.pointers: list[str] = []
         for operand in nest.operands:
             self._pointer(operand.slot, operand.dtype, slot_names.get(operand.slot, operand.name))
+        for fill in nest.fills:
+            self._fill(fill)
 
     def _pointer(self, slot: int, dtype: np.dtype, name: str) -> None:
         local = self.names.new(name or "memory")
@@ -170,6 +173,22 @@ class NestSource:
         scratch = self.nest.scratch[-1 - slot]
         nbytes = self.sizes(scratch.extent * scratch.dtype.itemsize)
         self.heads.append(f"{local} = {self.module.backend('scratch')}({nbytes}, {target})")
+
+    def _fill(self, fill: Fill) -> None:
+        """Copies of some adjacent elements, one behind the other, in a row of scratch."""
+        nest = self.nest
+        scratch = next(k for k, x in enumerate(nest.operands) if x.slot == -1 - fill.scratch)
+        item = memory_dtype(nest.operands[scratch].dtype).itemsize
+        parts = nest.operands[scratch].dtype.itemsize // item
+        target, source = self.pointers[scratch], self.pointers[fill.source.base]
+        length = self.sizes(fill.length * parts, ATOM)
+        start = self.sizes.elements(fill.source.offset, item)
+        first = "" if start == 0 else f"{self.sizes(start, ADD)} + "
+        self.heads += [
+            f"for k in range({self.sizes(fill.repeats)}):",
+            f"    for j in range({length}):",
+            f"        {target}[k * {length} + j] = {source}[{first}j]",
+        ]
 
     def lines(self) -> list[str]:
         """The function, decorator and comment included."""

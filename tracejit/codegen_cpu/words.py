@@ -136,7 +136,8 @@ class _FunctionCompiler(ast.NodeVisitor):
         return self.b.icmp_signed("!=", self.visit(node), I64(0))
 
     def visit_Constant(self, node: ast.Constant) -> ll.Value:
-        return I64(int(node.value))
+        assert isinstance(node.value, int)
+        return I64(node.value)
 
     def visit_Name(self, node: ast.Name) -> ll.Value:
         if node.id in self.variables:
@@ -146,7 +147,8 @@ class _FunctionCompiler(ast.NodeVisitor):
         raise NameError(f"{self.tree.name}: no variable or constant {node.id!r}")
 
     def visit_BinOp(self, node: ast.BinOp) -> ll.Value:
-        return getattr(self.b, _BINARY[type(node.op)])(self.visit(node.left), self.visit(node.right))
+        operation = getattr(self.b, _BINARY[type(node.op)])
+        return operation(self.visit(node.left), self.visit(node.right))
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ll.Value:
         if isinstance(node.op, ast.Not):
