@@ -132,7 +132,13 @@ def _plain(array: Any, param: Any) -> Any:
     elif param.layout == "F":
         plain = np.asfortranarray(plain)
     elif plain.flags.c_contiguous or plain.flags.f_contiguous:
-        return plain
+        # An aligned copy; code for strided arrays is not offered contiguous ones.
+        *outer, last = plain.shape
+        dense = param.layout == "I"
+        room = np.empty((*outer, last + 1 if dense else 2 * last), plain.dtype)
+        spread = room[..., :-1] if dense else room[..., ::2]
+        spread[...] = plain
+        return spread
     return plain
 
 
