@@ -7,28 +7,28 @@ import threading
 import time
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, NoReturn
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from tracejit import errors
-from tracejit.compiler import Executable, compile_traced, fast_spec, optimize, program_of
-from tracejit.ir.graph import Graph, ScalarGuard, producers
-from tracejit.ir.interpret import bind_sizes
-from tracejit.ir.program import Target
-from tracejit.runtime.executable import Table
-from tracejit.runtime.report import Condition, Report, Version
+from tracejit.ir.graph import Graph
+from tracejit.ir.target import Target
 from tracejit.trace import hooks
-from tracejit.trace.captures import same
 from tracejit.trace.context import tracing
 from tracejit.trace.function import Traced, located, trace_function, user_traceback
-from tracejit.trace.pytree import unflatten
 from tracejit.trace.signature import Arguments, Signature
+
+if TYPE_CHECKING:
+    from tracejit.specialization import Report, Specialization, Table
 
 _MODES = ("fast_run", "fast_compile", "debug", "nan_guard")
 _TARGETS = ("cpu", "cuda")
+
+
+def _compiler() -> Any:
+    """The compiler, imported when first needed: a third of what `import tracejit` would load."""
+    return import_module("tracejit.specialization")
 
 
 @dataclass(frozen=True)
@@ -39,138 +39,6 @@ class CacheInfo:
     hits: int
     disk_hits: int
     seconds: float
-
-
-@dataclass(eq=False)
-class Specialization:
-    """One compiled version of a function: what it was traced for, and the code."""
-
-    traced: Traced
-    executable: Executable
-    statics: tuple[str, ...] = ()
-    seconds: float = 0.0
-    slow_call: str = ""
-    scalar_guards: tuple[ScalarGuard, ...] = field(init=False)
-    written: tuple[int, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        guards = self.traced.graph.guards
-        self.scalar_guards = tuple(g for g in guards if isinstance(g, ScalarGuard))
-        self.written = tuple(k for k, _ in self.traced.writebacks)
-
-    def inputs(self, leaves: Sequence[Any]) -> list[Any] | None:
-        """The parameters of the graph for this call, or None where it does not fit."""
-        for value_guard in self.traced.value_guards:
-            if not value_guard.holds():
-                return None
-        arrays = list(leaves)
-        params = self.traced.graph.params
-        for source, number in self.traced.captures:
-            try:
-                found = source.fetch()
-            except Exception:
-                return None
-            expected = params[number].type
-            if not isinstance(found, np.ndarray) or found.dtype != expected.dtype:
-                return None
-            if found.ndim != expected.ndim:
-                return None
-            arrays.append(found)
-        for guard in self.scalar_guards:
-            if not _scalar_holds(leaves[guard.param], guard):
-                return None
-        try:
-            bind_sizes(self.traced.graph, arrays)
-        except ValueError:
-            return None
-        return arrays
-
-    def run(self, arrays: Sequence[Any]) -> Any:
-        """The result of the call, writes into arguments done."""
-        traced = self.traced
-        if self.written:
-            _check_writable(traced, arrays)
-        found = self.executable.run(arrays)
-        for number, index in traced.writebacks:
-            np.copyto(arrays[number], found[index])
-        leaves: list[Any] = []
-        for output in traced.outputs:
-            if output.kind == "array":
-                leaves.append(np.asarray(found[output.index]))
-            elif output.kind == "scalar":
-                leaves.append(found[output.index][()])
-            elif output.kind == "python":
-                leaves.append(found[output.index].item())
-            else:
-                leaves.append(arrays[output.index] if output.kind == "param" else output.value)
-        return unflatten(traced.out_tree, iter(leaves))
-
-    def describe(self) -> Version:
-        """The facts for `explain`."""
-        traced, executable = self.traced, self.executable
-        params = traced.graph.params
-        conditions = []
-        for guard in traced.graph.guards:
-            text = str(guard)
-            if isinstance(guard, ScalarGuard):
-                text = f"{params[guard.param].hint} {guard.relation} {guard.value!r}"
-            conditions.append(Condition(text, guard.reason, guard.loc))
-        conditions += [Condition(str(guard)) for guard in traced.value_guards]
-        own = params[: len(traced.leaves)]
-        arguments = [
-            f"{v.hint}: {leaf.weak.__name__ if leaf.weak else v.type}"
-            for v, leaf in zip(own, traced.leaves, strict=True)
-        ]
-        return Version(
-            (*arguments, *self.statics),
-            tuple(conditions),
-            tuple(f"{source}: {params[number].type}" for source, number in traced.captures),
-            executable.program,
-            self.seconds,
-            executable.seconds,
-            executable.from_disk,
-            self.slow_call,
-            traced.notes,
-        )
-
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": same,
-    "!=": lambda a, b: not same(a, b),
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
-def _scalar_holds(value: Any, guard: ScalarGuard) -> bool:
-    return _COMPARE[guard.relation](value, guard.value)
-
-
-def _check_writable(traced: Traced, arrays: Sequence[Any]) -> None:
-    """Raise before anything runs if a write into an argument could not be done."""
-    for number, index in traced.writebacks:
-        target = arrays[number]
-        if not target.flags.writeable:
-            _refuse_write(traced, number, index, "which is read-only", "pass a copy")
-        for other, array in enumerate(arrays):
-            if other == number or not isinstance(array, np.ndarray):
-                continue
-            if np.may_share_memory(target, array) and np.shares_memory(target, array):
-                name = traced.graph.params[other].hint or "a captured array"
-                what = f"whose memory overlaps with `{name}`"
-                _refuse_write(traced, number, index, what, "pass a copy of one of them")
-
-
-def _refuse_write(traced: Traced, number: int, index: int, why: str, instead: str) -> NoReturn:
-    graph = traced.graph
-    node = producers(graph).get(graph.results[index])
-    raise errors.MutationError(
-        f"`{graph.name}` writes into its argument `{graph.params[number].hint}`, {why}",
-        loc=node.loc if node is not None else None,
-        instead=instead,
-    )
 
 
 class Jitted:
@@ -253,7 +121,7 @@ class Jitted:
         """The graph after all passes."""
         try:
             traced = self._trace(self.signature.flatten(args, kwargs))
-            return optimize(traced.graph, self.target)
+            return _compiler().optimize(traced.graph, self.target)
         except Exception as error:
             raise _trimmed(error)  # noqa: B904
 
@@ -261,7 +129,7 @@ class Jitted:
         """The emitted code, as readable Numba source."""
         try:
             traced = self._trace(self.signature.flatten(args, kwargs))
-            program = program_of(traced, self.target)
+            program = _compiler().program_of(traced, self.target)
             return str(import_module("tracejit.codegen_cpu.compile").source(program))
         except Exception as error:
             raise _trimmed(error)  # noqa: B904
@@ -270,7 +138,7 @@ class Jitted:
         """What was compiled for which arguments, under which conditions, and into what."""
         versions = [v.describe() for found in self._table.values() for v in reversed(found)]
         info = self.cache_info()
-        return Report(
+        return _compiler().Report(  # type: ignore[no-any-return]
             self.name, info.compiled, info.hits, info.disk_hits, info.seconds, tuple(versions)
         )
 
@@ -294,8 +162,8 @@ class Jitted:
                     return found, arrays
             started = time.perf_counter()
             traced = self._trace(arguments)
-            executable = compile_traced(traced, self.target, self.mode)
-            made = Specialization(traced, executable, self._statics(arguments))
+            executable = _compiler().compile_traced(traced, self.target, self.mode)
+            made = _compiler().Specialization(traced, executable, self._statics(arguments))
             arrays = made.inputs(arguments.leaves)
             if arrays is None:
                 raise errors.CompileError(
@@ -319,14 +187,14 @@ class Jitted:
 
     def _offer_fast_call(self, made: Specialization, arguments: Arguments) -> str:
         """Let the native entry answer calls like this one from now on; why not, where it cannot."""
-        spec = fast_spec(made.traced, arguments, made.executable)
+        spec = _compiler().fast_spec(made.traced, arguments, made.executable)
         if isinstance(spec, str):
             return spec
         native = import_module("tracejit.codegen_cpu.native_abi").runtime()
         if native is None:
             return "there is no native runtime for this platform"
         if self._fast_table is None:
-            self._fast_table = Table(len(arguments.trees))
+            self._fast_table = _compiler().Table(len(arguments.trees))
             self._entry = native.make_entry(self._fast_table.words, self.name)
         self._fast_table.add(spec)
         return ""

@@ -14,7 +14,8 @@ from tracejit import errors
 from tracejit.config import config
 from tracejit.ir.graph import Graph
 from tracejit.ir.interpret import bind_sizes, failing_node, run
-from tracejit.ir.program import Program, Target
+from tracejit.ir.program import Program
+from tracejit.ir.target import Target
 from tracejit.passes.lower import lower
 from tracejit.passes.pipeline import run_pipeline
 from tracejit.runtime.executable import InputSource, ResultKind, Spec, Table

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.ir.graph import Graph, Node, Value
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.passes.rewrite import (
     has_effects,
     in_blocks,

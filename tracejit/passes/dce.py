@@ -7,7 +7,7 @@ after:  %3 = sin(%x); return %3
 from __future__ import annotations
 
 from tracejit.ir.graph import Graph, Node, Value
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.passes.rewrite import has_effects, in_blocks
 
 TRANSPARENT = frozenset({"fused"})

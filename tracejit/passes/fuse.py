@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Node, Value, producers
 from tracejit.ir.opdef import OPS
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.passes import maps
 from tracejit.passes.maps import VIEWS, Map
 

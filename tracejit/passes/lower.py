@@ -220,7 +220,8 @@ class _Lowering:
                 source.slot, source.offset, strides, out.shape, out.dtype
             )
             return
-        offset, table = source.offset, dict.fromkeys(range(out.ndim), 0)  # type: ignore[var-annotated]
+        offset = source.offset
+        table: dict[int, Dim] = dict.fromkeys(range(out.ndim), 0)
         for (axis, start, step), stride in zip(map, source.strides, strict=True):
             offset = offset + stride * start
             if axis is not None:
@@ -237,7 +238,8 @@ class _Lowering:
         return target
 
     def _const(self, node: Node) -> None:
-        array = np.ascontiguousarray(node.attrs["value"]).reshape(node.output.type.shape)
+        shape: Any = node.output.type.shape
+        array = np.ascontiguousarray(node.attrs["value"]).reshape(shape)
         slot = self._words(1)
         self.constants.append((slot, array))
         strides = contiguous_strides(array.shape, array.dtype.itemsize)

@@ -14,7 +14,7 @@ from typing import TextIO
 from tracejit.ir import verify as checker
 from tracejit.ir.graph import Graph
 from tracejit.ir.pprint import format_graph
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
 from tracejit.passes.fuse import fuse

@@ -83,7 +83,8 @@ def copy_nest(
 def concatenate(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:
     """One copy per input, each into its stretch of the output."""
     axis = node.attrs["axis"]
-    nests, start = [], 0  # type: ignore[var-annotated]
+    nests: list[Nest] = []
+    start: Dim = 0
     for k, ref in enumerate(inputs):
         target = MemRef(
             out.slot, out.offset + out.strides[axis] * start, out.strides, ref.shape, out.dtype

@@ -11,7 +11,7 @@ import numpy as np
 from tracejit.ir.dims import Dim, Shape
 from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.opdef import OPS
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 
 EFFECTS = frozenset({"assert", "check", "print"})
 """Ops that do something beyond giving their outputs: kept, never merged."""

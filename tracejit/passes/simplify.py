@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.opdef import OPS
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.passes import rules_arithmetic, rules_logic, rules_shape
 from tracejit.passes.rewrite import Rewriter, in_blocks, is_planned
 from tracejit.passes.rules import ELEMENTWISE, RULES

@@ -134,10 +134,21 @@ def _operand(a: Tensor, b: Any) -> Any:
     return int(b) if a.weak is not None and isinstance(b, bool) else b
 
 
+def _no_operand(op: str, a: Any, b: Any) -> Any:
+    """NotImplemented, so that Python asks the other operand, unless that cannot know an answer."""
+    if isinstance(b, (str, bytes, dict, set, type(None))):
+        fail(
+            errors.DTypeError,
+            f"np.{op} does not take {type(b).__name__} values: {describe(lift(a))}, {b!r:.40}",
+            "pass arrays or numbers",
+        )
+    return NotImplemented
+
+
 def _install(name: str, op: str, function: Callable[..., Any]) -> None:
     def forward(a: Any, b: Any) -> Any:
         if not isinstance(b, OPERANDS):
-            return NotImplemented
+            return _no_operand(op, a, b)
         a = lift(a)
         if op == "multiply" and a.weak is int and isinstance(b, (list, tuple)):
             return b * operator.index(a)
@@ -145,7 +156,7 @@ def _install(name: str, op: str, function: Callable[..., Any]) -> None:
 
     def reflected(a: Any, b: Any) -> Any:
         if not isinstance(b, OPERANDS):
-            return NotImplemented
+            return _no_operand(op, a, b)
         a = lift(a)
         if op == "multiply" and a.weak is int and isinstance(b, (list, tuple)):
             return b * operator.index(a)
@@ -153,7 +164,7 @@ def _install(name: str, op: str, function: Callable[..., Any]) -> None:
 
     def in_place(a: Tensor, b: Any) -> Any:
         if not isinstance(b, OPERANDS):
-            return NotImplemented
+            return _no_operand(op, a, b)
         if a.scalar:
             return function(a, _operand(a, b))
         return write_out(a, function(a, b), op)
