@@ -22,8 +22,9 @@ _WATCHERS: dict[str, list[Callable[[Any], None]]] = {}
 class Config:
     """The settings and their defaults.
 
-    Change them with `config.update(name=value)` or, for a while, with
-    `with config.override(name=value)`. A setting that is baked into compiled code takes effect for functions compiled afterwards.
+    Change them with `config.update(name=value)` or, for a while, with `with
+    config.override(name=value)`. A setting that is baked into compiled code takes effect for
+    functions compiled afterwards.
     """
 
     cache_dir: str = field(default_factory=lambda: user_cache_dir("tracejit", appauthor=False))

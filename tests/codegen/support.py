@@ -12,7 +12,7 @@ from tests.trace.support import leaves
 from tracejit import jit
 from tracejit.compiler import optimize
 from tracejit.ir.interpret import interpret
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 
 SUM_ULP = 32
 """Units in the last place, of the sum of magnitudes, that the order of a summation may cost."""

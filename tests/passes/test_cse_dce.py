@@ -10,7 +10,7 @@ from tracejit.ir.builder import Builder
 from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.interpret import interpret
 from tracejit.ir.pprint import format_graph
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.ir.verify import verify
 from tracejit.passes.cse import attr_key, cse
 from tracejit.passes.dce import dce

@@ -9,7 +9,7 @@ import pytest
 
 from tests.passes.graphs import Ops, expressions, graph, op_names, tensor
 from tracejit.ir.graph import Graph, Loc, Node, Value
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.ir.verify import VerifyError
 from tracejit.passes.pipeline import PASSES, SIMPLIFICATION, Step, dump_to, pass_name, run_pipeline
 from tracejit.passes.rewrite import Rewriter

@@ -12,7 +12,7 @@ from tests.passes.graphs import DTYPES, N, Ops, data, same, tensor
 from tracejit.ir.dims import Shape
 from tracejit.ir.graph import Graph, Value
 from tracejit.ir.interpret import interpret
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.ir.types import broadcast_shapes
 from tracejit.ir.verify import verify
 from tracejit.passes.pipeline import PASSES, SIMPLIFICATION, pass_name, run_pipeline

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.passes.graphs import DTYPES, N, data, expressions, graph, same, ulps
 from tracejit.ir.interpret import interpret
-from tracejit.ir.program import Target
+from tracejit.ir.target import Target
 from tracejit.passes.pipeline import SIMPLIFICATION, run_pipeline
 from tracejit.passes.rules import ELEMENTWISE, RULES
 

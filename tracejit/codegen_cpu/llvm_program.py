@@ -1,7 +1,8 @@
 """A program as one LLVM module: `main(frame)` checks sizes, allocates, runs the steps.
 
 `main` returns `DONE`, or `MISS` where a check or guard does not hold (nothing has run then), or
-what went wrong. `layout` says which frame words it fills for each result: pointer, dims, byte strides.
+what went wrong. `layout` says which frame words it fills for each result: pointer, dims, byte
+strides.
 """
 
 from __future__ import annotations

@@ -260,8 +260,8 @@ def tracejit_parallel_for(body, frame, total, grain):
 def tracejit_fetch(record, args):
     """The object an input record names: an argument, a global, a cell, an attribute, an item.
 
-    Returns a borrowed reference, or 0 where there is none. Whatever holds the object keeps it alive;
-    the reference that an attribute or item lookup returns is given up at once.
+    Returns a borrowed reference, or 0 where there is none. Whatever holds the object keeps it
+    alive; the reference that an attribute or item lookup returns is given up at once.
     """
     source = load(record)
     if source == 0:

@@ -2,8 +2,8 @@
 
 Every value is defined once, by a parameter or by one output of one node; a node's inputs say all
 that it reads. Updates are functional (`update(x, index, v)`); writing in place is decided by the
-memory pass, which records it in `reuses`. `blocks` holds the bodies of fused, branch and loop nodes.
-`loc` is the user's own line and survives every pass.
+memory pass, which records it in `reuses`. `blocks` holds the bodies of fused, branch and loop
+nodes. `loc` is the user's own line and survives every pass.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One operation. `attrs` are static; `reuses[k]` is the input whose memory output k takes over."""
+    """One operation. `attrs` are static; `reuses[k]` is the input whose memory output k takes over.
+    """
 
     op: str
     inputs: tuple[Value, ...]
@@ -51,7 +52,8 @@ class Node:
 class Guard:
     """A condition on sizes under which a graph is valid: `left relation right` must hold.
 
-    `relation` is one of `==`, `!=`, `<`, `<=`, `>`, `>=`. Checked at each call before anything runs.
+    `relation` is one of `==`, `!=`, `<`, `<=`, `>`, `>=`. Checked at each call before anything
+    runs.
     """
 
     left: Dim
@@ -77,7 +79,8 @@ class ScalarGuard:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A function on tensors: `params` in, `results` out, `nodes` in an order that can be executed."""
+    """A function on tensors: `params` in, `results` out, `nodes` in an order that can be executed.
+    """
 
     name: str
     params: tuple[Value, ...]

@@ -1,10 +1,10 @@
 """Loop nests: what a fused node becomes before a target emits it.
 
 A nest runs its `outer` axes as one flattened range, whose iterations are independent and may be
-shared out to threads. For each of them it runs its `sections` in order; a section loops over its own
-axes (the last of them the vector axis) or, with no axes, runs once. Values computed in a section
-without axes stay visible to later ones; a reduction is a `Carry` of a section; what a later section
-needs of an earlier one's elements goes through memory (`Store`, `Load`).
+shared out to threads. For each of them it runs its `sections` in order; a section loops over its
+own axes (the last of them the vector axis) or, with no axes, runs once. Values computed in a
+section without axes stay visible to later ones; a reduction is a `Carry` of a section; what a later
+section needs of an earlier one's elements goes through memory (`Store`, `Load`).
 
     outer i0 in [lo, hi):                     # rows of a softmax
         section (i1): c = max(c, x[i0, i1])
@@ -14,7 +14,8 @@ needs of an earlier one's elements goes through memory (`Store`, `Load`).
 `chunk=(axis, K)` adds one more outer index, in front: the number of a stretch of K iterations of
 `axis`, to which the section loops over that axis are confined. It makes one long axis parallel.
 
-Addresses are in bytes, affine in the axes: `offset + sum(stride * axis)`, with dims as coefficients.
+Addresses are in bytes, affine in the axes: `offset + sum(stride * axis)`, with dims as
+coefficients.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A load at `address + wrapped(index) * stride`; index may be negative, `-size <= index < size`."""
+    """A load at `address + wrapped(index) * stride`; index may be negative, `-size <= index <
+    size`.
+    """
 
     var: int
     address: Address
@@ -150,7 +153,8 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """A row of `extent` elements of a nest's own, one per thread. Its operand has slot -1 - index."""
+    """A row of `extent` elements of a nest's own, one per thread. Its operand has slot -1 - index.
+    """
 
     dtype: np.dtype
     extent: Dim
@@ -170,8 +174,9 @@ class Fill:
 class Nest:
     """See the module. `flops` is per innermost iteration; `ops` counts what was fused.
 
-    `serial` nests carry a value from one innermost iteration to the next through memory, so that the
-    innermost loop may not be run as vectors. `fills` run before the outer range. `streams` says that no written memory is read again.
+    `serial` nests carry a value from one innermost iteration to the next through memory, so that
+    the innermost loop may not be run as vectors. `fills` run before the outer range. `streams` says
+    that no written memory is read again.
     """
 
     name: str

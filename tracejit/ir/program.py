@@ -22,8 +22,8 @@ class Param:
     """A parameter in the frame: `[pointer, dims..., byte strides...]` from word `slot` on.
 
     For a weak scalar the pointer is to the words behind it, which hold the value. `layout` is what
-    the code relies on: `C` (contiguous in C order), `F`, `I` (any strides, elements of the last axis
-    adjacent) or `S` (any strides); `weak` is the Python type of a Python scalar.
+    the code relies on: `C` (contiguous in C order), `F`, `I` (any strides, elements of the last
+    axis adjacent) or `S` (any strides); `weak` is the Python type of a Python scalar.
     """
 
     slot: int
@@ -39,7 +39,8 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class MemRef:
-    """Where a value lies: the pointer in frame word `slot`, plus `offset` and `strides` in bytes."""
+    """Where a value lies: the pointer in frame word `slot`, plus `offset` and `strides` in bytes.
+    """
 
     slot: int
     offset: Dim
@@ -57,7 +58,8 @@ class MemRef:
 
 
 def contiguous_strides(shape: Sequence[Dim], itemsize: int) -> tuple[Dim, ...]:
-    """Byte strides of a C-contiguous array; as NumPy has them, none is 0 where the array is empty."""
+    """Byte strides of a C-contiguous array; as NumPy has them, none is 0 where the array is empty.
+    """
     strides: list[Dim] = []
     step: Dim = itemsize
     for dim in reversed(shape):
@@ -82,7 +84,8 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class MatMul:
-    """`out = a @ b` for batches of matrices, by BLAS; batch axes of `a` and `b` may have stride 0."""
+    """`out = a @ b` for batches of matrices, by BLAS; batch axes of `a` and `b` may have stride 0.
+    """
 
     a: MemRef
     b: MemRef
@@ -105,9 +108,9 @@ class Program:
     """What a target compiles: steps over a frame of 64-bit words.
 
     The caller fills the words of the params. `symbols` says which word holds each size or stride
-    symbol; `checks` are words that must equal a dim, `guards` conditions on sizes and scalars: where
-    one fails nothing has run and another specialization is needed. `constants` are arrays whose
-    pointers the runtime puts into the frame once.
+    symbol; `checks` are words that must equal a dim, `guards` conditions on sizes and scalars:
+    where one fails nothing has run and another specialization is needed. `constants` are arrays
+    whose pointers the runtime puts into the frame once.
     """
 
     name: str = field(repr=False)

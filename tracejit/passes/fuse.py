@@ -189,8 +189,8 @@ class _Fuser:
     def _covers(self, group: Group, map: Map) -> bool:
         """Whether a value at `map` is stored however small the group is.
 
-        An axis that it does not have may be empty, and then nothing inside of it runs. The last axis
-        is allowed to be one: it is made the innermost, and rows are stored beside its loop.
+        An axis that it does not have may be empty, and then nothing inside of it runs. The last
+        axis is allowed to be one: it is made the innermost, and rows are stored beside its loop.
         """
         axes = {a for a in maps.axes_of(map) if group.extents[a] != 1}
         kept = {a for a in group.kept if group.extents[a] != 1}

@@ -3,9 +3,9 @@
     before: outer i0: section (i1): out[i0, i1] = f(x[i0, i1], p[i1])         # 26 elements a row
     after:  chunk of i1: section (i1): out[i1] = f(x[i1], copies of p[i1])    # some 2000 elements
 
-Vectors do not fill a row of 26, and each row pays for its own start. Where everything else walks over
-the rows as if they were one, what repeats from row to row is written out a few times into scratch
-once per thread and piece of work, and the rows become one axis.
+Vectors do not fill a row of 26, and each row pays for its own start. Where everything else walks
+over the rows as if they were one, what repeats from row to row is written out a few times into
+scratch once per thread and piece of work, and the rows become one axis.
 """
 
 from __future__ import annotations
