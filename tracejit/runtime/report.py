@@ -114,8 +114,9 @@ def _program(program: Program) -> Iterator[str]:
         yield f"allocates its results: {_sum(results)} bytes"
     if places:
         shared = sum(not b.result for b in program.buffers) - len(places)
-        more = f" ({shared} more share them)" if shared else ""
-        yield f"and {_count(len(places), 'temporary')}: {_sum(list(places.values()))} bytes{more}"
+        others = f" ({shared} more share them)" if shared else ""
+        sizes = _sum(list(places.values()))
+        yield f"and {_count(len(places), 'temporary')}: {sizes} bytes{others}"
     elif program.steps:
         yield "and no temporaries"
 
