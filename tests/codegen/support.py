@@ -86,9 +86,10 @@ def check(
         if isinstance(a, np.ndarray):
             np.testing.assert_array_equal(a, b, err_msg="an argument was changed")
     for result, w in zip(got, want, strict=True):
-        if isinstance(result, np.ndarray):
+        # Of an identity, as x.reshape(x.shape), NumPy gives a view; we may give the argument.
+        if isinstance(result, np.ndarray) and not any(shares(w, a) for a in before):
             assert result.flags.writeable and result.flags.aligned
-            assert not any(shares(result, a) for a in args) or any(shares(w, a) for a in before)
+            assert not any(shares(result, a) for a in args)
     return got
 
 

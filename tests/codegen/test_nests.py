@@ -1,4 +1,4 @@
-"""Compiled loop nests equal NumPy: reductions over all axes, what is fused with them, large sizes."""
+"""Compiled loop nests equal NumPy: reductions over all axes, what is fused with them."""
 
 from __future__ import annotations
 
@@ -214,10 +214,10 @@ CASES: dict[str, Callable[..., Any]] = {
     "flip": lambda x, y: (np.flip(x), np.flip(x + y, 0), x[::-1, ::-1] * y),
     "reshape": lambda x, y: (x.reshape(-1) * y.ravel(), (x + y).T.reshape(-1), x.T.ravel() + 1),
     "views": lambda x, y: (x.T, x[1:], (x + y).T, (x * y)[::-1], x[:, None] + 0.0),
-    "gather of computed": lambda x, y: ((x * 2)[np.argmax(y, axis=0)], np.take(x + y, np.argmin(y, 1), 1)),
+    "gather": lambda x, y: ((x * 2)[np.argmax(y, 0)], np.take(x + y, np.argmin(y, 1), 1)),
     "products": lambda x, y: (x @ y.T, x.T @ y, (x + 1) @ (y.T * 2), x[0] @ y[1], x @ y[0]),
     "polynomial": lambda x, y: ((x * 0.5 + y) * x + 1.5) * x + y * y - x / (y * y + 1),
-    "constant results": lambda x, y: (np.zeros(3), x.shape[0] + np.ones(2), np.full((2, 2), x.sum())),
+    "constant results": lambda x, y: (np.zeros(3), len(x) + np.ones(2), np.full((2, 2), x.sum())),
     "scalars": lambda x, y: (x[0, 0], x.sum() + y.sum(), x.size, np.float32(2) * y[1, 1]),
     "accumulate": lambda x, y: (np.cumsum(x * y, axis=0), np.cumsum(x, axis=1), np.cumsum(x)),
     "accumulated extremes": lambda x, y: (np.maximum.accumulate(x), np.minimum.accumulate(y, 1)),
