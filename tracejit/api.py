@@ -138,7 +138,7 @@ class Jitted:
         """What was compiled for which arguments, under which conditions, and into what."""
         versions = [v.describe() for found in self._table.values() for v in reversed(found)]
         info = self.cache_info()
-        return _compiler().Report(  # type: ignore[no-any-return]
+        return _compiler().Report(
             self.name, info.compiled, info.hits, info.disk_hits, info.seconds, tuple(versions)
         )
 

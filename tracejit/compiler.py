@@ -124,8 +124,7 @@ def _plain(array: Any, param: Any) -> Any:
     """An array as the native entry takes it: no subclass, the standard descriptor, aligned."""
     if param.weak is not None:
         return param.weak(array)
-    flags = ["ALIGNED"]
-    plain = np.require(np.asarray(array), requirements=flags).view(np.ndarray)
+    plain = np.require(np.asarray(array), requirements=("A",)).view(np.ndarray)
     if plain.dtype is not param.type.dtype:
         plain = plain.view(param.type.dtype)
     if param.layout == "C":

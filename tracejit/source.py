@@ -1,5 +1,4 @@
-"""Source text: a line of the user's code (`Loc`), and the writer of emitted code (`SourceWriter`).
-"""
+"""Source text: a line of the user's code (`Loc`), the writer of emitted code (`SourceWriter`)."""
 
 from __future__ import annotations
 

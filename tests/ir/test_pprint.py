@@ -59,9 +59,7 @@ def test_blocks_names_and_reuse() -> None:
     o = Ops()
     inner = o.finish("body", (o.exp(o.param(tensor("f8[n]"))),))
     x, y = Value(tensor("f8[n]"), "x"), Value(tensor("f8[n]"), "y")
-    node = Node(
-        "fused", (x,), (y,), blocks=(inner, inner), reuses=(0,), loc=Loc("model.py", 9)
-    )
+    node = Node("fused", (x,), (y,), blocks=(inner, inner), reuses=(0,), loc=Loc("model.py", 9))
     assert format_graph(Graph("g", (x,), (node,), (y,))).splitlines() == [
         "graph g",
         "  param %0: f8[n]  # x",

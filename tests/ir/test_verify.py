@@ -73,9 +73,7 @@ BROKEN: dict[str, Node] = {
     "9 elements into 8": Node("reshape", (NINE,), out("f8[8]"), {"shape": (8,)}),
     "does not broadcast to": Node("broadcast_to", (NINE,), out("f8[8]"), {"shape": (8,)}),
     "is no permutation of 2 axes": Node("transpose", (MATRIX,), out(), {"perm": (0, 0)}),
-    "must have 1 entries": Node(
-        "slice", (X,), out(), {"starts": (), "sizes": (N,), "steps": (1,)}
-    ),
+    "must have 1 entries": Node("slice", (X,), out(), {"starts": (), "sizes": (N,), "steps": (1,)}),
     "step 0 must be a non-zero int": Node("slice", (X,), out(), region(0, N, 0)),
     "elements 7 to 9 of an axis of size 9": Node("slice", (NINE,), out("f8[3]"), region(7, 3)),
     "two dtypes": Node("update", (X, INTS), out(), region(0, N)),

@@ -255,7 +255,12 @@ CASES = [
     # Reductions.
     case("reduce_nothing", lambda o, x: o.sum(x, axes=()), "f8", "x"),
     case("reduce_ones", lambda o, x: o.max(x, axes=(1,)), "f8[n,1]", "reshape(x, shape=(n,))"),
-    case("reduce_ones", lambda o, x: o.sum(x, axes=(1,)), "f8[n,1]", "add(reshape(x, shape=(n,)), 0.0)"),
+    case(
+        "reduce_ones",
+        lambda o, x: o.sum(x, axes=(1,)),
+        "f8[n,1]",
+        "add(reshape(x, shape=(n,)), 0.0)",
+    ),
     case("position_in_one", lambda o, x: o.argmax(x, axes=(1,)), "f8[n,1]",
          "broadcast_to(0, shape=(n,))"),
     case("reduce_of_reduce", lambda o, x: o.sum(o.sum(x, axes=(1,)), axes=(1,)), "i8[n,2,3]",

@@ -10,7 +10,6 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,7 +192,7 @@ def _load_functions() -> dict[str, int]:
             return dict(zip(names, machine.load(stored, *names), strict=True))
         except RuntimeError:
             pass  # A damaged entry: compile it again.
-    functions: list[Callable[..., Any]] = list(native.FUNCTIONS)
+    functions: Any = native.FUNCTIONS
     text = compile_words(functions, native.CONSTANTS, "tracejit_native")
     object_code = machine.compile_assembly(text)
     cache.write(key, object_code)

@@ -53,9 +53,7 @@ class Builder:
         record = OPS[op]
         types = record.infer([v.type for v in inputs], attrs or {})
         outputs = tuple(Value(t) for t in types)
-        self.nodes.append(
-            Node(op, tuple(inputs), outputs, attrs or {}, blocks, loc=self.loc)
-        )
+        self.nodes.append(Node(op, tuple(inputs), outputs, attrs or {}, blocks, loc=self.loc))
         return outputs
 
     def const(self, value: Any, dtype: Any) -> Value:
@@ -74,8 +72,10 @@ class Builder:
 
     def size(self, dim: Dim) -> Value:
         """A dim as an int64 scalar."""
-        return self.const(dim, np.int64) if isinstance(dim, int) else self.apply(
-            "size", (), {"dim": dim}
+        return (
+            self.const(dim, np.int64)
+            if isinstance(dim, int)
+            else self.apply("size", (), {"dim": dim})
         )
 
     def finish(self, name: str, results: Sequence[Value]) -> Graph:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Union
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Opaque:
         return f"{self.op}({self.left}, {self.right})"
 
 
-Atom = Union[Sym, Opaque]
+Atom = Sym | Opaque
 Monomial = tuple[Atom, ...]
 
 
@@ -120,7 +119,7 @@ class Expr:
         return frozenset(names)
 
 
-Dim = Union[int, Expr]
+Dim = int | Expr
 Shape = tuple[Dim, ...]
 
 

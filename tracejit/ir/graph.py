@@ -27,8 +27,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One operation. `attrs` are static; `reuses[k]` is the input whose memory output k takes over.
-    """
+    """One operation. `attrs` are static; output k takes over the memory of input `reuses[k]`."""
 
     op: str
     inputs: tuple[Value, ...]
@@ -79,8 +78,7 @@ class ScalarGuard:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A function on tensors: `params` in, `results` out, `nodes` in an order that can be executed.
-    """
+    """A function on tensors: `params` in, `results` out, `nodes` in an order that can be run."""
 
     name: str
     params: tuple[Value, ...]

@@ -153,8 +153,7 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """A row of `extent` elements of a nest's own, one per thread. Its operand has slot -1 - index.
-    """
+    """A row of `extent` elements of a nest's own, one a thread. Its operand has slot -1 - index."""
 
     dtype: np.dtype
     extent: Dim

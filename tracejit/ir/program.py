@@ -39,8 +39,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class MemRef:
-    """Where a value lies: the pointer in frame word `slot`, plus `offset` and `strides` in bytes.
-    """
+    """Where a value lies: the pointer in frame word `slot`, `offset` and `strides` in bytes."""
 
     slot: int
     offset: Dim
@@ -58,8 +57,7 @@ class MemRef:
 
 
 def contiguous_strides(shape: Sequence[Dim], itemsize: int) -> tuple[Dim, ...]:
-    """Byte strides of a C-contiguous array; as NumPy has them, none is 0 where the array is empty.
-    """
+    """Byte strides of a C-contiguous array; as in NumPy, none is 0 where the array is empty."""
     strides: list[Dim] = []
     step: Dim = itemsize
     for dim in reversed(shape):
@@ -84,8 +82,7 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class MatMul:
-    """`out = a @ b` for batches of matrices, by BLAS; batch axes of `a` and `b` may have stride 0.
-    """
+    """`out = a @ b` for batches of matrices, by BLAS; batch axes of inputs may have stride 0."""
 
     a: MemRef
     b: MemRef

@@ -179,9 +179,9 @@ class _Fuser:
         if OPS[node.op].kind == "reduce":
             if not self._join_reduction(node, group, map):
                 return False
-        elif not self._free_of_recomputation(node, group, map):
-            return False
-        elif stored and not self._covers(group, map):
+        elif not self._free_of_recomputation(node, group, map) or (
+            stored and not self._covers(group, map)
+        ):
             return False
         self._add(node, group, map)
         return True

@@ -165,8 +165,7 @@ class _Lowering:
         return MemRef(slot, 0, contiguous_strides(shape, dtype.itemsize), shape, dtype)
 
     def allocate(self, value: Value, columns_first: bool = False) -> MemRef:
-        """Memory for a computed value, in C or Fortran order; that of a result goes to the caller.
-        """
+        """Memory for a computed value, in C or Fortran order; a result goes to the caller."""
         type = value.type
         ref = self.new_buffer(type.dtype, type.shape, result=value in self.result_roots)
         if columns_first:

@@ -26,8 +26,8 @@ from tracejit.ir.ops.reduce import ARG_REDUCTIONS
 from tracejit.ir.types import INTP
 from tracejit.passes import maps
 from tracejit.passes.collapse import chunked, collapse
-from tracejit.passes.short_rows import join_short_rows
 from tracejit.passes.nest_builder import Code, Key, NestBuilder
+from tracejit.passes.short_rows import join_short_rows
 
 REDUCE_CHUNK = 32768
 """Elements per partial result of a full reduction; also what keeps float sums accurate."""

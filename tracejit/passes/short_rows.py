@@ -70,9 +70,7 @@ def _joined(nest: Nest, row: int, column: int, rows: Dim, periodic: dict[Address
     operands, scratch, fills = list(nest.operands), [], []
     copies: dict[Address, Address] = {}
     for address, number in periodic.items():
-        dtype = next(
-            i.dtype for i in section.body if isinstance(i, Load) and i.address == address
-        )
+        dtype = next(i.dtype for i in section.body if isinstance(i, Load) and i.address == address)
         item = dtype.itemsize
         scratch.append(Scratch(dtype, piece))
         operands.append(Operand(-1 - number, dtype, True, f"copies{number}"))

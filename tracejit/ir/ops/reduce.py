@@ -38,15 +38,20 @@ def reduction(
     """Register a reduction that keeps the dtype of its input, which the caller has cast."""
     return register(
         OpDef(
-            name, "reduce", _infer_reduce(), evaluate, body=body, identity=identity,
-            commutative=True, doc=doc,
-        )  # fmt: skip
+            name,
+            "reduce",
+            _infer_reduce(),
+            evaluate,
+            body=body,
+            identity=identity,
+            commutative=True,
+            doc=doc,
+        )
     )
 
 
 def _minimum(o: Scalars, a: Scalar, b: Scalar) -> Scalar:
-    keep = a <= b if a.dtype.kind != "c" else (a <= b)
-    return o.select(keep | o.isnan(a), a, b)
+    return o.select((a <= b) | o.isnan(a), a, b)
 
 
 def _maximum(o: Scalars, a: Scalar, b: Scalar) -> Scalar:
