@@ -32,10 +32,13 @@ def random(shape: Sequence[int], dtype: Any = "f8", seed: int = 0) -> np.ndarray
     return np.asarray(values, dtype)
 
 
-def assert_equal(got: Any, want: Any, ulp: float = 0.0, scale: Any = None) -> None:
+def assert_equal(
+    got: Any, want: Any, ulp: float = 0.0, scale: Any = None, eps: float = 0.0
+) -> None:
     """Same kind, shape, dtype and values. Floats may be `ulp` apart, in units of `want` itself.
 
-    `scale` instead gives the size of the numbers that were summed, whose units then count.
+    `scale` instead gives the size of the numbers that were summed, whose units then count; `eps`
+    is that of a narrower dtype in which a part was computed.
     """
     assert isinstance(got, np.ndarray) == isinstance(want, np.ndarray), (type(got), type(want))
     got, want = np.asarray(got), np.asarray(want)
@@ -44,7 +47,7 @@ def assert_equal(got: Any, want: Any, ulp: float = 0.0, scale: Any = None) -> No
     if scale is None or want.dtype.kind not in "fc":
         wrong = differences(got, want, ulp, zeros=False) & ~(np.isnan(got) & np.isnan(want))
     else:
-        eps = np.finfo(want.dtype).eps
+        eps = max(eps, float(np.finfo(want.dtype).eps))
         with np.errstate(all="ignore"):
             near = abs(got - want) <= ulp * eps * np.asarray(scale)
         wrong = ~(near | (got == want) | (np.isnan(got) & np.isnan(want)))
@@ -65,7 +68,8 @@ def check(
 ) -> Any:
     """Hold the compiled `fn` against NumPy; the interpreter tells which part of us is wrong.
 
-    With `sums` errors count in units of the largest argument or result.
+    With `sums` errors count in units of the largest argument or result, in the dtype of the
+    narrowest argument.
     """
     before = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
     with np.errstate(all="ignore"):
@@ -74,10 +78,12 @@ def check(
     got = leaves(compiled(*args))
     assert len(got) == len(want)
     scale = max(map(magnitude, [*args, *want]), default=1.0) if sums else None
+    floats = [np.asarray(a).dtype for a in args if np.asarray(a).dtype.kind in "fc"]
+    eps = max((float(np.finfo(d).eps) for d in floats), default=0.0)
     try:
         for k, (a, b) in enumerate(zip(got, want, strict=True)):
             try:
-                assert_equal(a, b, ulp, scale)
+                assert_equal(a, b, ulp, scale, eps)
             except AssertionError as error:
                 raise AssertionError(f"result {k}: {error}") from None
     except AssertionError as error:
