@@ -180,7 +180,7 @@ def test_lines_of_errors():
         f"{__file__}:{frames[-1].lineno} in helper_that_fails\n"
         "    if y.sum() > 0:\n"
         "  a traced value would be used as a Python bool: bool[]\n"
-        "  instead: np.where(cond, a, b) for elementwise choice, tracejit.ifelse for a branch, "
+        "  instead: np.where(cond, a, b) for a choice by elements, "
         "or list the argument in static_argnames"
     )
     assert info.value.__suppress_context__
