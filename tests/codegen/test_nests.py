@@ -299,3 +299,29 @@ def test_reductions_over_axes_of_size_one() -> None:
         check(run, random(shape), ulp=16, sums=True)
     zero = jit(lambda x: x.sum(0))(np.full((1, 3), -0.0))
     assert not np.signbit(zero).any()
+
+
+def test_slices_of_axes_of_size_one_are_empty() -> None:
+    """Such a part is empty for sure, and what it is cut from is stored all the same."""
+
+    def run(x: Any) -> Any:
+        e = np.exp(x)
+        return np.sqrt(e[..., :-1] + x), e, np.where(x > e, x, e)[..., 1:]
+
+    for shape in ((7, 1), (9, 7, 1), (1, 1), (1,)):
+        check(run, random(shape))
+    y = random((4, 1))
+    check(lambda x, y: np.minimum(x.max(), y)[None, :, 1::3], random((3,)), y)
+
+
+def test_slices_of_slices_of_arguments() -> None:
+    """The start of the outer slice counts in steps of the inner one."""
+
+    def run(x: Any, y: Any) -> Any:
+        return x[::-1][1::3] * 2, (np.flip(y, 0) * x)[1::3, 1:], x[1::2][1:][::-1] + 0
+
+    check(run, random((17,)), random((8, 17)))
+
+
+def test_where_of_scalars_is_an_array() -> None:
+    check(lambda x: (np.where(x.max() > 0, x.max(), 0.5), np.where(x > 0, x, 1)[0]), random((5,)))
