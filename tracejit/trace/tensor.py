@@ -264,8 +264,7 @@ class Tensor(Operators):
 
 OUTSIDE = "compute it outside and pass the result as an argument"
 _BOOL_HINT = (
-    "np.where(cond, a, b) for a choice by elements, "
-    "or list the argument in static_argnames"
+    "np.where(cond, a, b) for a choice by elements, or list the argument in static_argnames"
 )
 _CAST_HINT = "x.astype(...) keeps the value traced; or list the argument in static_argnames"
 _INDEX_HINT = "list the argument in static_argnames"
