@@ -22,7 +22,7 @@ UNROLL_OPS = 24
 """Bodies with at most this many instructions are unrolled, to overlap their latencies."""
 MASKED_OPS = 200
 """Bodies with more instructions are emitted once, masked, instead of as main loop and tail."""
-STREAM_BYTES = 1 << 25
+STREAM_BYTES = 1 << 24
 """Nests that write more than this bypass the caches: nobody could read it from there again."""
 
 
@@ -112,14 +112,17 @@ class Innermost:
         """Whether the stores of this stretch should bypass the caches: large, and aligned."""
         nest, b = self.nest, self.b
         kernel = nest.nest
-        if not kernel.streams or kernel.chunk is None or self.reductions:
+        if self.reductions or not nest.context.machine.is_x86:
             return None
-        if len(self.section.body) > UNROLL_OPS or not nest.context.machine.is_x86:
+        if len(self.section.body) > UNROLL_OPS:
             return None
         written = [i for i in self.section.body if isinstance(i, Store)]
         item = sum(i.dtype.itemsize for i in written)
-        if any(
-            i.address.stride(self.axis) != i.dtype.itemsize or i.dtype.kind == "c" for i in written
+        if not written or any(
+            i.address.stride(self.axis) != i.dtype.itemsize
+            or i.dtype.kind == "c"
+            or self._read_later(i.address.base)
+            for i in written
         ):
             return None
         points = dims.product([kernel.extents[a] for a in (*kernel.outer, *self.section.axes)])
@@ -132,6 +135,19 @@ class Innermost:
             low = b.and_(first, number(width - 1))
             large = b.and_(large, b.icmp_signed("==", low, number(0)))
         return large
+
+    def _read_later(self, base: int) -> bool:
+        """Whether a section of this nest, this one or a later one, reads the memory of an operand.
+
+        Scratch is read again: that is what it is for.
+        """
+        kernel = self.nest.nest
+        if kernel.operands[base].slot < 0:
+            return True
+        later = kernel.sections[kernel.sections.index(self.section) :]
+        return any(
+            isinstance(i, (Load, Take)) and i.address.base == base for s in later for i in s.body
+        )
 
     def _vector_registers(self, o: LlvmScalars) -> list[ll.Value]:
         return [v for r in self.reductions for s in r.start(o) for v in flatten(s)]

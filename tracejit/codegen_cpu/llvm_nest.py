@@ -13,6 +13,7 @@ import llvmlite.ir as ll
 
 from tracejit.codegen_cpu.llvm_carry import Reduction, flatten, unflatten
 from tracejit.codegen_cpu.llvm_dims import DimEmitter, number
+from tracejit.codegen_cpu.llvm_division import divide_by_uniform
 from tracejit.codegen_cpu.llvm_innermost import Innermost
 from tracejit.codegen_cpu.llvm_memory import VOID, Memory, offset_pointer
 from tracejit.codegen_cpu.llvm_scalars import I64, PTR, LlvmScalars, ModuleContext, splat
@@ -34,7 +35,7 @@ from tracejit.ir.loops import (
 )
 from tracejit.ir.opdef import OPS
 from tracejit.ir.scalar import REAL_OF, Scalar
-from tracejit.ir.types import F2, INTP
+from tracejit.ir.types import F2, F8, INTP
 
 PARALLEL_WORK = 1 << 17
 """Additions in a nest below which one thread is faster than waking another."""
@@ -264,6 +265,11 @@ class NestEmitter:
         if isinstance(instr, Compute):
             body = OPS[instr.op].body
             assert body is not None
+            if self._divides_by_one_value(instr, variables, o):
+                dividend = self._operand(instr.args[0], variables, o)
+                divisor = variables[instr.args[1]]
+                variables[instr.var] = divide_by_uniform(o, dividend, divisor, mask)
+                return
             args = [self._operand(a, variables, o) for a in instr.args]
             result = body(o, *args, **instr.attrs)
             variables[instr.var] = o.cast(result, instr.dtype)
@@ -282,6 +288,13 @@ class NestEmitter:
             variables[instr.var] = self._index(instr, o, inner)
         else:
             self._take(instr, variables, o, memory, inner, mask, rows)
+
+    def _divides_by_one_value(self, instr: Compute, variables: Vars, o: LlvmScalars) -> bool:
+        """Whether a division has vectors above and the same float64 below in every lane."""
+        if instr.op != "divide" or instr.dtype != F8 or o.lanes == 1:
+            return False
+        above, below = (variables[a].o for a in instr.args)
+        return above is o and below is not o and self.context.machine.has_fma
 
     def _operand(self, var: int, variables: Vars, o: LlvmScalars) -> Scalar:
         value = variables[var]

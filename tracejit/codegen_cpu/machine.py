@@ -38,6 +38,11 @@ class Machine:
         return platform.machine() in ("x86_64", "AMD64")
 
     @property
+    def has_fma(self) -> bool:
+        """Whether a multiplication and an addition are one instruction, rounded once."""
+        return "+fma," in self.features + ","
+
+    @property
     def fingerprint(self) -> str:
         """Changes whenever code compiled here might not run, or not be found, elsewhere."""
         text = "|".join(
