@@ -100,7 +100,7 @@ class NestEmitter:
             self._fill(fill)
         self._outer(lo, hi, variables)
         for pointer in self.scratch:
-            self.b.call(self.context.declare("free", VOID, [PTR]), [pointer])
+            self.b.call(self.context.declare("tracejit_free", VOID, [PTR]), [pointer])
         self.b.ret_void()
         self.dims.b.branch(start)
         return function
@@ -109,11 +109,10 @@ class NestEmitter:
         if slot >= 0:
             return self.dims.word(slot, PTR)
         scratch = self.nest.scratch[-1 - slot]
-        builder = self.dims.b
-        # Room for a whole vector behind the end, and a multiple of the alignment.
-        size = builder.and_(self.dims(scratch.extent * scratch.dtype.itemsize + 127), number(-64))
-        allocate = self.context.declare("aligned_alloc", PTR, [I64, I64])
-        pointer = builder.call(allocate, [number(64), size])
+        # Room for a whole vector behind the end.
+        size = self.dims(scratch.extent * scratch.dtype.itemsize + 64)
+        allocate = self.context.declare("tracejit_alloc", PTR, [I64])
+        pointer = self.dims.b.call(allocate, [size])
         self.scratch.append(pointer)
         return pointer
 

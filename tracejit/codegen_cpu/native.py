@@ -27,10 +27,10 @@ frame word, descr, rank, input, flags. A constant is a frame word and an address
 
 from __future__ import annotations
 
-POOL_ENTRIES = 16
+POOL_ENTRIES = 32
 HEADER = 64
 """Bytes in front of every buffer; its first word has the size, the second whether it is pooled."""
-LARGE = 1 << 20
+LARGE = 1 << 16
 """Buffers of at least this many bytes come from the pool."""
 HUGE_PAGE = 1 << 21
 
