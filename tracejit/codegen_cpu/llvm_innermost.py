@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import llvmlite.ir as ll
 
+from tracejit.codegen_cpu.llvm_body import NestBody, Vars
 from tracejit.codegen_cpu.llvm_carry import Reduction, flatten, unflatten
 from tracejit.codegen_cpu.llvm_dims import number
 from tracejit.codegen_cpu.llvm_memory import VOID, Memory
@@ -14,9 +15,6 @@ from tracejit.codegen_cpu.llvm_scalars import I64, LlvmScalars, splat
 from tracejit.ir import dims
 from tracejit.ir.loops import Load, Section, Store, Take
 from tracejit.ir.scalar import Scalar
-
-if TYPE_CHECKING:
-    from tracejit.codegen_cpu.llvm_nest import NestEmitter, Vars
 
 UNROLL_OPS = 24
 """Bodies with at most this many instructions are unrolled, to overlap their latencies."""
@@ -30,7 +28,7 @@ class Innermost:
     """Emits the loop over the last axis of `section`, at the end of the builder's block."""
 
     def __init__(
-        self, nest: NestEmitter, section: Section, variables: Vars, reductions: list[Reduction]
+        self, nest: NestBody, section: Section, variables: Vars, reductions: list[Reduction]
     ) -> None:
         self.nest, self.section, self.variables = nest, section, variables
         self.reductions = reductions
@@ -51,9 +49,9 @@ class Innermost:
                 if key not in self.rows:
                     self.rows[key] = nest.pointer(a, self.axis)
         if lanes == 1:
-            first = carried if carried is not None else nest._registers(self.reductions)
+            first = carried if carried is not None else nest.registers(self.reductions)
             o = nest.scalar
-            return nest._loop(start, stop, 1, first, lambda i, c: self._turn(o, i, c, None))
+            return nest.loop(start, stop, 1, first, lambda i, c: self._turn(o, i, c, None))
         o = LlvmScalars(nest.context, b, lanes)
         size = len(self.section.body)
         unroll = 1
@@ -86,7 +84,7 @@ class Innermost:
             mask = b.icmp_signed("<", position, splat(b, stop, lanes))
             return self._turn(o, index, current, mask)
 
-        states[0] = nest._loop(middle, stop, lanes, states[0], tail)
+        states[0] = nest.loop(middle, stop, lanes, states[0], tail)
         return self._combine(o, states, carried)
 
     def _main_loop(
@@ -97,15 +95,15 @@ class Innermost:
         nest, b = self.nest, self.b
         streaming = self._streams(start)
         if streaming is None:
-            return nest._loop(start, stop, step, first, body)
+            return nest.loop(start, stop, step, first, body)
         with b.if_else(streaming, likely=None) as (then, otherwise):
             with then:
                 self.nontemporal = True
-                nest._loop(start, stop, step, first, body)
+                nest.loop(start, stop, step, first, body)
                 b.call(nest.context.declare("llvm.x86.sse.sfence", VOID, []), [])
                 self.nontemporal = False
             with otherwise:
-                nest._loop(start, stop, step, first, body)
+                nest.loop(start, stop, step, first, body)
         return []
 
     def _streams(self, start: ll.Value) -> ll.Value | None:
@@ -167,9 +165,9 @@ class Innermost:
         after: list[ll.Value] = []
         for reduction in self.reductions:
             state = [unflatten(o, d, current) for d in reduction.dtypes]
-            new = [nest._operand(reduction.carry.value, variables, o)]
+            new = [nest.operand(reduction.carry.value, variables, o)]
             if reduction.carry.index is not None:
-                new.append(nest._operand(reduction.carry.index, variables, o))
+                new.append(nest.operand(reduction.carry.index, variables, o))
             after += [v for s in reduction.take(o, state, new, mask) for v in flatten(s)]
         return after
 

@@ -6,48 +6,34 @@ lo, hi)`, which runs a stretch of the outer range. Everything they need comes fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import llvmlite.ir as ll
 
-from tracejit.codegen_cpu.llvm_carry import Reduction, flatten, unflatten
+from tracejit.codegen_cpu.llvm_body import NestBody, Vars
+from tracejit.codegen_cpu.llvm_carry import Reduction, unflatten
 from tracejit.codegen_cpu.llvm_dims import DimEmitter, number
-from tracejit.codegen_cpu.llvm_division import divide_by_uniform
 from tracejit.codegen_cpu.llvm_innermost import Innermost
-from tracejit.codegen_cpu.llvm_memory import VOID, Memory, offset_pointer
-from tracejit.codegen_cpu.llvm_scalars import I64, PTR, LlvmScalars, ModuleContext, splat
+from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
+from tracejit.codegen_cpu.llvm_scalars import I64, PTR, LlvmScalars, ModuleContext
 from tracejit.ir import dims
 from tracejit.ir.loops import (
     CHUNK,
-    Address,
-    Compute,
-    Constant,
     Fill,
-    Index,
-    Instr,
-    Load,
     Nest,
     Section,
-    SizeOf,
-    Store,
-    Take,
 )
-from tracejit.ir.opdef import OPS
-from tracejit.ir.scalar import REAL_OF, Scalar
-from tracejit.ir.types import F2, F8, INTP
+from tracejit.ir.scalar import REAL_OF
+from tracejit.ir.types import F2, INTP
 
 PARALLEL_WORK = 1 << 17
 """Additions in a nest below which one thread is faster than waking another."""
 TASK_WORK = 1 << 16
 """Additions that one piece of work for a thread should have at least."""
-STATUS_WORD = 0
-INDEX_ERROR = 2
-
-Vars = dict[int, Scalar]
 
 
-class NestEmitter:
+class NestEmitter(NestBody):
     """Emits one nest into a module."""
 
     def __init__(self, context: ModuleContext, nest: Nest, symbols: Mapping[str, int]) -> None:
@@ -95,7 +81,7 @@ class NestEmitter:
         self.extents = [self.dims(e) for e in nest.extents]
         self.axis: dict[Any, ll.Value] = {}
         variables: Vars = {}
-        self._straight(nest.prologue, variables)
+        self.straight(nest.prologue, variables)
         for fill in nest.fills:
             self._fill(fill)
         self._outer(lo, hi, variables)
@@ -128,7 +114,7 @@ class NestEmitter:
             self.b.call(copy, [place, source, nbytes])
             return []
 
-        self._loop(number(0), self.dims(fill.repeats), 1, [], once)
+        self.loop(number(0), self.dims(fill.repeats), 1, [], once)
 
     def _outer(self, lo: ll.Value, hi: ll.Value, variables: Vars) -> None:
         """The loop over the flattened outer range, with an index for each outer axis."""
@@ -148,13 +134,13 @@ class NestEmitter:
             self._sections(dict(variables))
             return []
 
-        self._loop(lo, hi, 1, [], iteration)
+        self.loop(lo, hi, 1, [], iteration)
 
     def _sections(self, variables: Vars) -> None:
         for section in self.nest.sections:
             reductions = [Reduction(c) for c in section.carries]
             if not section.axes:
-                self._straight(section.body, variables)
+                self.straight(section.body, variables)
                 for reduction in reductions:
                     self._single(reduction, variables)
                 continue
@@ -166,43 +152,13 @@ class NestEmitter:
     def _single(self, reduction: Reduction, variables: Vars) -> None:
         """A reduction over one element."""
         o, carry = self.scalar, reduction.carry
-        new = [self._operand(carry.value, variables, o)]
+        new = [self.operand(carry.value, variables, o)]
         if carry.index is not None:
-            new.append(self._operand(carry.index, variables, o))
+            new.append(self.operand(carry.index, variables, o))
         state = reduction.take(o, reduction.start(o), new, None)
         variables.update(reduction.result(o, state))
 
     # Loops.
-
-    def _loop(
-        self,
-        start: ll.Value,
-        stop: ll.Value,
-        step: int,
-        carried: Sequence[ll.Value],
-        body: Callable[[ll.Value, list[ll.Value]], list[ll.Value]],
-    ) -> list[ll.Value]:
-        """`for index in range(start, stop, step)`, carrying registers from turn to turn."""
-        before = self.b.block
-        head = self.b.append_basic_block("head")
-        inside = self.b.append_basic_block("loop")
-        done = self.b.append_basic_block("done")
-        self.b.branch(head)
-        self.b.position_at_end(head)
-        index = self.b.phi(I64)
-        phis = [self.b.phi(v.type) for v in carried]
-        self.b.cbranch(self.b.icmp_signed("<", index, stop), inside, done)
-        self.b.position_at_end(inside)
-        after = body(index, list(phis))
-        following = self.b.add(index, number(step), flags=("nsw",))
-        index.add_incoming(start, before)
-        index.add_incoming(following, self.b.block)
-        for phi, first, later in zip(phis, carried, after, strict=True):
-            phi.add_incoming(first, before)
-            phi.add_incoming(later, self.b.block)
-        self.b.branch(head)
-        self.b.position_at_end(done)
-        return list(phis)
 
     def _bounds(self, axis: int) -> tuple[ll.Value, ll.Value]:
         """Where a section's loop over `axis` starts and stops."""
@@ -225,159 +181,13 @@ class NestEmitter:
         if len(axes) == 1:
             return Innermost(self, section, variables, reductions).emit(start, stop, carried)
         if carried is None:
-            carried = self._registers(reductions)
+            carried = self.registers(reductions)
 
         def iteration(index: ll.Value, current: list[ll.Value]) -> list[ll.Value]:
             self.axis[axis] = index
             return self._nested(section, axes[1:], variables, reductions, current)
 
-        return self._loop(start, stop, 1, carried, iteration)
-
-    def _registers(self, reductions: list[Reduction]) -> list[ll.Value]:
-        return [v for r in reductions for s in r.start(self.scalar) for v in flatten(s)]
-
-    # Straight code outside the inner loops.
-
-    def _straight(self, body: Sequence[Instr], variables: Vars) -> None:
-        memory = Memory(self.scalar)
-        for instr in body:
-            self.instruction(instr, variables, self.scalar, memory, None, None, {})
-
-    def pointer(self, address: Address, inner: int | None) -> ll.Value:
-        """The address at the current indices of all axes but `inner`."""
-        pointer = self.bases[address.base]
-        offset = self.dims(address.offset)
-        terms = [] if isinstance(offset, ll.Constant) and offset.constant == 0 else [offset]
-        for axis, stride in address.strides:
-            if axis != inner and stride != 0:
-                terms.append(self.b.mul(self.axis[axis], self.dims(stride)))
-        for term in terms:
-            pointer = offset_pointer(self.b, pointer, term)
-        return pointer
-
-    def instruction(
-        self, instr: Instr, variables: Vars, o: LlvmScalars, memory: Memory,
-        inner: int | None, mask: ll.Value | None, rows: dict[Any, ll.Value],
-        nontemporal: bool = False,
-    ) -> None:  # fmt: skip
-        """One instruction; `rows` has the pointers computed in front of the innermost loop."""
-        if isinstance(instr, Compute):
-            body = OPS[instr.op].body
-            assert body is not None
-            if self._divides_by_one_value(instr, variables, o):
-                dividend = self._operand(instr.args[0], variables, o)
-                divisor = variables[instr.args[1]]
-                variables[instr.var] = divide_by_uniform(o, dividend, divisor, mask)
-                return
-            args = [self._operand(a, variables, o) for a in instr.args]
-            result = body(o, *args, **instr.attrs)
-            variables[instr.var] = o.cast(result, instr.dtype)
-        elif isinstance(instr, Load):
-            pointer, stride = self._element(instr.address, inner, rows)
-            variables[instr.var] = memory.load(pointer, stride, instr.dtype, mask)
-        elif isinstance(instr, Store):
-            pointer, stride = self._element(instr.address, inner, rows)
-            value = self._operand(instr.value, variables, o)
-            memory.store(pointer, stride, value, mask, nontemporal)
-        elif isinstance(instr, Constant):
-            variables[instr.var] = o.const(instr.value, instr.dtype)
-        elif isinstance(instr, SizeOf):
-            variables[instr.var] = o.widen(Scalar(self.scalar, INTP, self.dims(instr.dim)))
-        elif isinstance(instr, Index):
-            variables[instr.var] = self._index(instr, o, inner)
-        else:
-            self._take(instr, variables, o, memory, inner, mask, rows)
-
-    def _divides_by_one_value(self, instr: Compute, variables: Vars, o: LlvmScalars) -> bool:
-        """Whether a division has vectors above and the same float64 below in every lane."""
-        if instr.op != "divide" or instr.dtype != F8 or o.lanes == 1:
-            return False
-        above, below = (variables[a].o for a in instr.args)
-        return above is o and below is not o and self.context.machine.has_fma
-
-    def _operand(self, var: int, variables: Vars, o: LlvmScalars) -> Scalar:
-        value = variables[var]
-        return value if value.o is o else o.widen(value)
-
-    def _element(
-        self, address: Address, inner: int | None, rows: dict[Any, ll.Value]
-    ) -> tuple[ll.Value, int | ll.Value]:
-        """The address of the first lane, and the distance between lanes."""
-        key = (address.base, address.offset, address.strides)
-        pointer = rows.get(key)
-        if pointer is None:
-            pointer = self.pointer(address, inner)
-        stride = address.stride(inner) if inner is not None else 0
-        if inner is None or stride == 0:
-            return pointer, 0
-        by = self.dims(stride)
-        pointer = offset_pointer(self.b, pointer, self.b.mul(self.axis[inner], by))
-        return pointer, stride if isinstance(stride, int) else by
-
-    def _index(self, instr: Index, o: LlvmScalars, inner: int | None) -> Scalar:
-        first = self.b.mul(self.axis[instr.axis], number(instr.step))
-        first = self.b.add(first, self.dims(instr.start))
-        value = o.widen(Scalar(self.scalar, INTP, first))
-        if instr.axis == inner and o.lanes > 1:
-            steps = [k * instr.step for k in range(o.lanes)]
-            ramp = ll.Constant(ll.VectorType(I64, o.lanes), steps)
-            value = Scalar(o, INTP, self.b.add(value.v, ramp))
-        return o.cast(value, instr.dtype)
-
-    def _take(
-        self, instr: Take, variables: Vars, o: LlvmScalars, memory: Memory,
-        inner: int | None, mask: ll.Value | None, rows: dict[Any, ll.Value],
-    ) -> None:  # fmt: skip
-        """A gather with wrap-around; an index out of bounds sets the status and reads nothing."""
-        index = self._operand(instr.index, variables, o)
-        size = o.widen(Scalar(self.scalar, INTP, self.dims(instr.size)))
-        wrapped = o.select(index < 0, index + size, index)
-        inside = (wrapped >= 0) & (wrapped < size)
-        outside = (~inside).v
-        if mask is not None:
-            outside = self.b.and_(outside, mask)
-        self._report(outside, o.lanes)
-        safe = o.select(inside, wrapped, 0)
-        pointer, stride = self._element(instr.address, inner, rows)
-        by = o.widen(Scalar(self.scalar, INTP, self.dims(instr.stride)))
-        offsets = (safe * by).v
-        if o.lanes == 1:
-            variables[instr.var] = self._guarded_load(
-                offset_pointer(self.b, pointer, offsets), inside.v, instr, memory
-            )
-            return
-        pointers = memory.spread(pointer, offsets)
-        if not (isinstance(stride, int) and stride == 0):
-            steps = ll.Constant(ll.VectorType(I64, o.lanes), list(range(o.lanes)))
-            by_lane = number(stride) if isinstance(stride, int) else stride
-            steps = self.b.mul(steps, splat(self.b, by_lane, o.lanes))
-            pointers = memory.spread(pointers, steps)
-        on = inside.v if mask is None else self.b.and_(inside.v, mask)
-        variables[instr.var] = memory.load_many(pointers, instr.dtype, on)
-
-    def _guarded_load(
-        self, pointer: ll.Value, inside: ll.Value, instr: Take, memory: Memory
-    ) -> Scalar:
-        """The element where `inside`, else zero."""
-        before = self.b.block
-        with self.b.if_then(inside):
-            registers = flatten(memory.load(pointer, 0, instr.dtype, None))
-            last = self.b.block
-        merged = []
-        for register in registers:
-            phi = self.b.phi(register.type)
-            phi.add_incoming(register, last)
-            phi.add_incoming(ll.Constant(register.type, None), before)
-            merged.append(phi)
-        return unflatten(self.scalar, instr.dtype, merged)
-
-    def _report(self, outside: ll.Value, lanes: int) -> None:
-        if lanes > 1:
-            bits = self.b.bitcast(outside, ll.IntType(lanes))
-            outside = self.b.icmp_unsigned("!=", bits, ll.Constant(ll.IntType(lanes), 0))
-        with self.b.if_then(outside, likely=False):
-            slot = self.b.gep(self.frame, [number(STATUS_WORD)], source_etype=I64)
-            self.b.store(number(INDEX_ERROR), slot)
+        return self.loop(start, stop, 1, carried, iteration)
 
     # The function that shares the work out.
 

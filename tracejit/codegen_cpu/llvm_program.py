@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import llvmlite.ir as ll
 
 from tracejit.codegen_cpu.llvm_blas import BlasEmitter
+from tracejit.codegen_cpu.llvm_body import STATUS_WORD
 from tracejit.codegen_cpu.llvm_dims import DimEmitter, number
 from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
-from tracejit.codegen_cpu.llvm_nest import STATUS_WORD, NestEmitter
+from tracejit.codegen_cpu.llvm_nest import NestEmitter
 from tracejit.codegen_cpu.llvm_scalars import DOUBLE, I64, PTR, ModuleContext
 from tracejit.codegen_cpu.machine import Machine
 from tracejit.ir.dims import Dim
