@@ -118,3 +118,7 @@ def _body(graph: Graph, names: Names, indent: str, param: str) -> Iterator[str]:
 def _comment(*parts: str) -> str:
     kept = [part for part in parts if part]
     return f"  # {', '.join(kept)}" if kept else ""
+
+
+# A graph prints as its text wherever this module is loaded; graph.py cannot import its own printer.
+setattr(Graph, "__str__", format_graph)  # noqa: B010
