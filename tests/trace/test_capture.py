@@ -154,7 +154,8 @@ def test_no_source():
     assert captured(namespace["f"], _HOOKS) is None
     f = jit(namespace["f"])
     np.testing.assert_allclose(f(np.zeros(2)), [1, 1])
-    assert "`f` is not captured: its source (<string>) is not available" in str(f.explain())
+    # Since Python 3.13 `<string>` may be the text of `python -c`, which is not the source of `f`.
+    assert "`f` is not captured: its source" in str(f.explain())
 
 
 def test_lines_of_errors():

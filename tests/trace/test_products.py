@@ -328,9 +328,10 @@ def test_kron_and_cross() -> None:
         check(np.kron, values(a), values(b))
     check(np.cross, values((4, 3)), values((4, 3), seed=1))
     check(np.cross, values((3,)), values((4, 3), seed=1))
-    check(np.cross, values((4, 2)), values((4, 2), seed=1))
-    check(np.cross, values((4, 2)), values((3,), seed=1))
-    check(np.cross, values((4, 3)), values((4, 2), seed=1))
+    if np.lib.NumpyVersion(np.__version__) < "2.5.0":  # from there on only 3-dimensional vectors
+        check(np.cross, values((4, 2)), values((4, 2), seed=1))
+        check(np.cross, values((4, 2)), values((3,), seed=1))
+        check(np.cross, values((4, 3)), values((4, 2), seed=1))
     check(lambda a, b: np.cross(a, b, axis=0), values((3, 4)), values((3, 4), seed=1))
     check(lambda a, b: np.cross(a, b, 0, 1, 0), values((3, 4)), values((4, 3), seed=1))
     check(np.linalg.cross, values((4, 3), "i4"), values((4, 3), "i4", seed=1))
