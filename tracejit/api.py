@@ -22,8 +22,7 @@ from tracejit.trace.signature import Arguments, Signature
 if TYPE_CHECKING:
     from tracejit.specialization import Report, Specialization, Table
 
-_MODES = ("fast_run", "fast_compile", "debug", "nan_guard")
-_TARGETS = ("cpu", "cuda")
+_MODES = ("fast_run", "fast_compile")
 
 
 def _compiler() -> Any:
@@ -252,13 +251,18 @@ def jit(
 
     `static_argnames` are arguments that the code is specialized on by value. `mode` is `fast_run`
     (the default) or `fast_compile`; `capture=False` leaves the source of the function alone, so
-    that only NumPy's dispatch protocols trace it.
+    that only NumPy's dispatch protocols trace it. Raises ValueError for an unknown mode or target,
+    NotImplementedError for `target="cuda"` and `profile`, which later versions bring.
     """
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if mode is not None and mode not in _MODES:
         raise ValueError(f"mode must be one of {', '.join(_MODES)}, not {mode!r}")
-    if target not in _TARGETS:
-        raise ValueError(f"target must be 'cpu' or 'cuda', not {target!r}")
+    if target == "cuda":
+        raise NotImplementedError("target='cuda' is not there yet; target='cpu' is")
+    if target != "cpu":
+        raise ValueError(f"target must be 'cpu', not {target!r}")
+    if profile:
+        raise NotImplementedError("profile= is not there yet; f.explain() says what was compiled")
 
     def decorate(function: Callable[..., Any]) -> Jitted:
         if isinstance(function, Jitted):

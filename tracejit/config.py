@@ -35,14 +35,10 @@ class Config:
     """`fast_run` (compiled), `fast_compile` (few passes, interpreted by NumPy)."""
     scalar_bodies: str = "llvm"
     """`llvm`: loop nests are built as LLVM IR. `source`: they are compiled from Numba source."""
-    check_bounds: bool = True
-    """Check traced indices against the size of what they index."""
     pool_bytes: int = 1 << 29
     """Most bytes of released large buffers that are kept for the next call."""
     capture_calls: bool = True
     """Trace into the Python functions that a jitted function calls, by rewriting their source."""
-    unroll_limit: int = 400
-    """Most nodes that tracing may add by unrolling one Python loop before it says so."""
 
     def __post_init__(self) -> None:
         for spec in fields(self):
@@ -85,7 +81,6 @@ class Config:
 _CHECKS: dict[str, tuple[Any, str]] = {
     "num_threads": (lambda v: isinstance(v, int) and v >= 1, "an int of at least 1"),
     "pool_bytes": (lambda v: isinstance(v, int) and v >= 0, "a number of bytes"),
-    "unroll_limit": (lambda v: isinstance(v, int) and v >= 1, "an int of at least 1"),
     "mode": (lambda v: v in ("fast_run", "fast_compile"), "'fast_run' or 'fast_compile'"),
     "scalar_bodies": (lambda v: v in ("llvm", "source"), "'llvm' or 'source'"),
 }
