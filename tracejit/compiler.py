@@ -14,7 +14,7 @@ from tracejit import errors
 from tracejit.config import config
 from tracejit.ir.graph import Graph
 from tracejit.ir.interpret import bind_sizes, failing_node, run
-from tracejit.ir.program import Program
+from tracejit.ir.program import INDEX_ERROR, MEMORY_ERROR, Program
 from tracejit.ir.target import Target
 from tracejit.passes.lower import lower
 from tracejit.passes.pipeline import run_pipeline
@@ -24,7 +24,10 @@ from tracejit.trace.function import Traced
 from tracejit.trace.signature import Arguments
 
 Runner = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
-STATUS_TEXT = {2: "an index is out of bounds", 3: "there is not enough memory"}
+STATUS_TEXT = {
+    INDEX_ERROR: "an index is out of bounds",
+    MEMORY_ERROR: "there is not enough memory",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +109,8 @@ def status_error(status: int, graph: Graph, arrays: Sequence[Any]) -> Exception:
 
     Compiled code only says that an index is out of bounds; the interpreter finds out which.
     """
-    if status == 3:
-        return MemoryError(f"`{graph.name}`: {STATUS_TEXT[3]}")
+    if status == MEMORY_ERROR:
+        return MemoryError(f"`{graph.name}`: {STATUS_TEXT[MEMORY_ERROR]}")
     text = STATUS_TEXT.get(status, f"compiled code failed with status {status}")
     found = failing_node(graph, arrays)
     if found is None:

@@ -29,11 +29,9 @@ from tracejit.ir.loops import (
     Take,
 )
 from tracejit.ir.opdef import OPS
+from tracejit.ir.program import INDEX_ERROR, STATUS_WORD
 from tracejit.ir.scalar import Scalar
 from tracejit.ir.types import F8, INTP
-
-STATUS_WORD = 0
-INDEX_ERROR = 2
 
 Vars = dict[int, Scalar]
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import llvmlite.ir as ll
 
 from tracejit.codegen_cpu.llvm_blas import BlasEmitter
-from tracejit.codegen_cpu.llvm_body import STATUS_WORD
 from tracejit.codegen_cpu.llvm_dims import DimEmitter, number
 from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
 from tracejit.codegen_cpu.llvm_nest import NestEmitter
@@ -22,9 +21,8 @@ from tracejit.codegen_cpu.machine import Machine
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
 from tracejit.ir.loops import Nest
-from tracejit.ir.program import Buffer, Program
+from tracejit.ir.program import DONE, MEMORY_ERROR, MISS, STATUS_WORD, Buffer, Program
 
-DONE, MISS, INDEX_ERROR, MEMORY_ERROR = 0, 1, 2, 3
 ALIGNMENT = 64
 
 

@@ -27,6 +27,8 @@ frame word, descr, rank, input, flags. A constant is a frame word and an address
 
 from __future__ import annotations
 
+from tracejit.ir.program import MISS
+
 POOL_ENTRIES = 32
 HEADER = 64
 """Bytes in front of every buffer; its first word has the size, the second whether it is pooled."""
@@ -53,7 +55,8 @@ CONSTANTS = {
     "ARRAY_DIMS": 32, "ARRAY_STRIDES": 40, "ARRAY_DESCR": 56, "ARRAY_FLAGS": 64,
     "ARRAY_HANDLER": 88, "OWNDATA": 4,
     "INPUT_BYTES": 96, "RELEASE_ELEMENTS": 16384,
-    "CLOSED": 1 << 40, "SPINS": 4000, "STACK_DEFAULT": 0,
+    "MISS": MISS,
+    "CLOSED": 1 << 40, "SPINS": 4000,
 }  # fmt: skip
 STATE_WORDS = 8 + 2 * POOL_ENTRIES + 64
 
@@ -437,7 +440,7 @@ def tracejit_run(spec, args, state):
             result = tracejit_results(spec, frame, objects, state)
     if status == 0:
         return result
-    if status == 1:
+    if status == MISS:
         return -1
     return -2 - status
 

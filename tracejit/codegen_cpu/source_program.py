@@ -11,14 +11,7 @@ import struct
 from collections.abc import Iterable
 
 from tracejit.codegen_cpu.llvm_blas import LETTERS, batch_strides, goes_by_rows
-from tracejit.codegen_cpu.llvm_program import (
-    ALIGNMENT,
-    DONE,
-    INDEX_ERROR,
-    MEMORY_ERROR,
-    MISS,
-    frame_layout,
-)
+from tracejit.codegen_cpu.llvm_program import ALIGNMENT, frame_layout
 from tracejit.codegen_cpu.source_nest import NestSource, Sizes, outer_count
 from tracejit.codegen_cpu.source_scalars import SourceModule
 from tracejit.codegen_cpu.source_text import ADD, ATOM, MUL
@@ -26,7 +19,16 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
 from tracejit.ir.loops import Nest
-from tracejit.ir.program import Buffer, MatMul, MemRef, Program
+from tracejit.ir.program import (
+    DONE,
+    INDEX_ERROR,
+    MEMORY_ERROR,
+    MISS,
+    Buffer,
+    MatMul,
+    MemRef,
+    Program,
+)
 from tracejit.ir.scalar import COMPLEX_FUNCTIONS, MATH_FUNCTIONS
 from tracejit.ir.types import F8
 from tracejit.source import SourceWriter

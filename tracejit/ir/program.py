@@ -13,6 +13,11 @@ from tracejit.ir.loops import Nest
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
 
+STATUS_WORD = 0
+"""The frame word in which a step reports that something went wrong, `DONE` otherwise."""
+DONE, MISS, INDEX_ERROR, MEMORY_ERROR = 0, 1, 2, 3
+"""What compiled code returns: done; does not fit, nothing has run; or what went wrong."""
+
 WeakKind = type[int] | type[float] | type[complex]
 """The Python type of a Python scalar."""
 

@@ -17,6 +17,7 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Guard, Node, ScalarGuard, Value
 from tracejit.ir.program import (
+    STATUS_WORD,
     Buffer,
     MatMul,
     MemRef,
@@ -29,9 +30,6 @@ from tracejit.ir.program import (
 from tracejit.passes import maps
 from tracejit.passes.nests import fused_nests
 from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, take, update
-
-STATUS_WORD = 0
-"""Frame word in which a step reports that something went wrong, 0 otherwise."""
 
 
 def lower(graph: Graph, layouts: Sequence[str], weak: Sequence[type | None]) -> Program:
