@@ -76,15 +76,34 @@ class ScalarGuard:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ResultView:
+    """A result that is a view of other memory, in the way NumPy's views are.
+
+    `kind` is `result` or `param`, and `of` the number of the result or parameter whose memory it
+    looks at. `steps` are view ops with their attributes, in the order in which they are applied.
+    """
+
+    kind: str
+    of: int
+    steps: tuple[tuple[str, Mapping[str, Any]], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A function on tensors: `params` in, `results` out, `nodes` in an order that can be run."""
+    """A function on tensors: `params` in, `results` out, `nodes` in an order that can be run.
+
+    `written` pairs numbers `(p, r)`: result `r` is what parameter `p` becomes, and belongs into its
+    memory. `views` come after the results; they have no value of their own.
+    """
 
     name: str
     params: tuple[Value, ...]
     nodes: tuple[Node, ...]
     results: tuple[Value, ...]
     guards: tuple[Guard | ScalarGuard, ...] = field(default=())
+    written: tuple[tuple[int, int], ...] = ()
+    views: tuple[ResultView, ...] = ()
 
     def with_(self, **changes: Any) -> Graph:
         return replace(self, **changes)

@@ -23,21 +23,21 @@ from tracejit.ir.program import (
     MemRef,
     Param,
     Program,
-    Result,
     Step,
     contiguous_strides,
 )
 from tracejit.passes import maps
 from tracejit.passes.nests import fused_nests
 from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, take, update
+from tracejit.passes.results import finish_results
 
 
 def lower(graph: Graph, layouts: Sequence[str], weak: Sequence[type | None]) -> Program:
     """The program of an optimized graph whose params have these layouts and weak types."""
-    return _Lowering(graph, layouts, weak).run()
+    return Lowering(graph, layouts, weak).run()
 
 
-class _Lowering:
+class Lowering:
     def __init__(self, graph: Graph, layouts: Sequence[str], weak: Sequence[type | None]) -> None:
         self.graph = graph
         self.words = STATUS_WORD + 1
@@ -60,7 +60,7 @@ class _Lowering:
         for position, node in enumerate(self.graph.nodes):
             self._lower(node)
             self._release(position)
-        results = self._results()
+        results = finish_results(self)
         guards = [g for g in self.graph.guards if isinstance(g, Guard)]
         scalar_guards = [g for g in self.graph.guards if isinstance(g, ScalarGuard)]
         return Program(
@@ -286,53 +286,15 @@ class _Lowering:
         }[node.op]
         self.steps.extend(build(node, inputs, out, name))
 
-    # Results.
-
-    def _results(self) -> tuple[Result, ...]:
-        """Each result in memory of its own, which it fills: views and repeated ones are copied."""
-        found: list[Result] = []
-        taken: set[int] = set()
-        for value in self.graph.results:
-            ref = self.memory[value]
-            buffer = self.buffers.get(ref.slot)
-            whole = (
-                buffer is not None
-                and buffer.result
-                and ref.offset == 0
-                and dims.product(ref.shape) * ref.dtype.itemsize == buffer.nbytes
-                and not any(_may_be_zero(s) for s in ref.strides)
-            )
-            if not whole or ref.slot in taken:
-                target = self.new_buffer(ref.dtype, ref.shape, result=True)
-                name = f"nest{len(self.steps)}"
-                self.steps.append(copy_nest(ref, target, name, None, "copy of a view"))
-                ref = target
-            taken.add(ref.slot)
-            found.append(Result(ref))
-        self._keep_results(taken)
-        return tuple(found)
-
-    def _keep_results(self, taken: set[int]) -> None:
-        """Memory that was meant for results, but of which only views are returned, is temporary."""
-        for slot, buffer in self.buffers.items():
-            if buffer.result and slot not in taken:
-                self.buffers[slot] = replace(buffer, result=False, place=self.places)
-                self.places += 1
-
-
-def _may_be_zero(stride: Dim) -> bool:
-    """Whether a view may repeat elements: a broadcast has stride 0."""
-    return isinstance(stride, int) and stride == 0
-
 
 _HANDLERS = {
-    **dict.fromkeys(maps.VIEWS, _Lowering._view),
-    "const": _Lowering._const,
-    "size": _Lowering._generated,
-    "iota": _Lowering._generated,
-    "matmul": _Lowering._matmul,
+    **dict.fromkeys(maps.VIEWS, Lowering._view),
+    "const": Lowering._const,
+    "size": Lowering._generated,
+    "iota": Lowering._generated,
+    "matmul": Lowering._matmul,
     **dict.fromkeys(
         ("concatenate", "update", "take", "cumsum", "cumprod", "cummin", "cummax"),
-        _Lowering._structural,
+        Lowering._structural,
     ),
 }

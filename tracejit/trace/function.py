@@ -107,7 +107,7 @@ def trace_function(
                 writebacks.append((k, len(results)))
                 results.append(tensor.cell.value)
         sources, guards = provenance.finish(trace)
-        graph = trace.finish(results)
+        graph = trace.finish(results).with_(written=tuple(writebacks))
     return Traced(
         graph,
         tuple(_leaf(kind) for kind in arguments.types),
