@@ -12,10 +12,12 @@ from . import (
     elementwise,
     finance,
     geometry,
+    isoneutral,
     network,
     overhead,
     reductions,
     seawater,
+    stencils,
 )
 from .workload import Workload
 
@@ -23,6 +25,8 @@ WORKLOADS: tuple[Workload, ...] = (
     *elementwise.WORKLOADS,
     *finance.WORKLOADS,
     *seawater.WORKLOADS,
+    *isoneutral.WORKLOADS,
+    *stencils.WORKLOADS,
     *reductions.WORKLOADS,
     *geometry.WORKLOADS,
     *network.WORKLOADS,

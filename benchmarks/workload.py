@@ -36,9 +36,16 @@ class Workload:
     a builder in `peers` returns what to decorate the fresh function with."""
     largest: Mapping[str, int] = field(default_factory=dict)
     """For generated functions: the largest size worth waiting for, by peer."""
+    writes: bool = False
+    """The function writes into its arguments: every peer works on arrays of its own."""
 
     def sizes(self, full: bool) -> tuple[Size, ...]:
         return self.full if full else self.quick
+
+
+def fresh(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments again, in memory of their own."""
+    return tuple(arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args)
 
 
 def rebind(function: Function, **names: Any) -> Function:

@@ -20,6 +20,10 @@ Workload = workload_module.Workload
 
 TINY = {
     "equation_of_state": (3, 4, 5),
+    "isoneutral": (7, 8, 5),
+    "hdiff": (3, 4, 5),
+    "jacobi2d": (5, 6),
+    "heat3d": (4, 5, 6),
     "softmax": (4, 7),
     "layer_norm": (4, 7),
     "column_sums": (4, 7),
@@ -147,6 +151,18 @@ def test_a_wrong_result_is_reported_and_not_timed(answer, expected):
     assert found.median is None and found.ratio is None
     assert wrong.calls == 2
     assert report.problems([case]) == [f"double 3: wrong: wrong result: {found.problem}"]
+
+
+def test_a_function_that_writes_gets_arrays_of_its_own():
+    def advance(a):
+        a += 1.0
+        return a
+
+    clock = Clock()
+    mine, fine = FakePeer("tracejit", clock, 0.02), FakePeer("fine", clock, 0.04)
+    forgets = FakePeer("forgets", clock, 0.04, answer=lambda a: a + 2.0)
+    (case,) = run(mine, fine, forgets, function=advance, writes=True)
+    assert [m.status for m in case.measurements] == [harness.OK, harness.OK, harness.WRONG]
 
 
 def test_a_result_that_is_wrong_the_second_time_is_wrong():
@@ -364,8 +380,8 @@ def _matches_numpy(peer, chosen):
     function = peer.build(chosen, chosen.function)
     if function is None:
         return
-    got = peer.result(function(*peer.arguments(args)))
-    expected = peers.Peer().result(chosen.function(*args))
+    got = peer.result(function(*peer.arguments(workload_module.fresh(args))))
+    expected = peers.Peer().result(chosen.function(*workload_module.fresh(args)))
     assert harness.check_result(got, expected, chosen.rtol, chosen.atol) == ""
 
 
