@@ -27,14 +27,19 @@ class OpDef:
     """An op.
 
     `infer(types, attrs)` gives the output types; it trusts that dims already agree.
-    `evaluate(*arrays, **attrs)` is the NumPy reference, which the interpreter runs. For an
+    `evaluate(*arrays, **attrs)` is the NumPy reference, which the interpreter runs (the attribute
+    `symbols` is for `infer` alone). A record of kind `library` has no code of its own: compiled
+    programs call `evaluate` at run time. One with `effects` does more than give its outputs: it is
+    kept where nobody reads these, and never merged with an equal one. For an
     elementwise op `body(o, *xs)` is its scalar body; inputs broadcast against each other as in
     NumPy and have exactly the dtypes of the loop that `resolve_loop` chose. For a reduction
     `identity(dtype)` is the start (None when there is none, and the first element is taken) and
     `body(o, acc, x)` combines. `flops` is the cost of one element in additions. `domain` bounds
     random test inputs. `vjp(o, g, y, *xs)` is the derivative. `ufunc` is the one whose loops the
     inputs follow; an op without one lists in `loops` the type characters of the inputs of each
-    loop, as in "ee ff dd".
+    loop, as in "ee ff dd". An op that gives its input number `in_place` with some elements replaced
+    may be given the memory of that input. `may_fail` says that it can find out in mid-run that its
+    inputs are wrong.
     """
 
     name: str
@@ -51,6 +56,7 @@ class OpDef:
     domain: tuple[float, float] | None = None
     vjp: Callable[..., Any] | None = None
     doc: str = ""
+    effects: bool = False
 
     @property
     def elementwise(self) -> bool:

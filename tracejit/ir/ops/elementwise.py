@@ -43,6 +43,9 @@ op("multiply", np.multiply, body=by_kind(b=lambda o, x, y: x & y, n=lambda o, x,
    commutative=True)
 op("negative", np.negative, body=lambda o, x: -x)
 op("positive", np.positive, body=same, flops=0)
+op("copy", body=same, flops=0, loops=ALL_LOOPS, evaluate=np.array,
+   infer=elementwise_infer(lambda x: x),
+   doc="`x` in memory of its own, as it is at this point of the program.")
 op("square", np.square, body=lambda o, x: x * x)
 op("conjugate", np.conjugate, flops=0,
    body=by_kind(n=same, c=lambda o, x: o.complex(o.real(x), -o.imag(x))))

@@ -103,7 +103,8 @@ register(
 )
 
 
-def _slices(starts: Sequence[int], sizes: Sequence[int], steps: Sequence[int]) -> tuple[Any, ...]:
+def slices(starts: Sequence[int], sizes: Sequence[int], steps: Sequence[int]) -> tuple[Any, ...]:
+    """The key of the region that `slice` reads and `update` writes."""
     found = []
     for start, size, step in zip(starts, sizes, steps, strict=True):
         stop = start + size * step
@@ -116,7 +117,7 @@ register(
         "slice",
         "view",
         lambda types, attrs: (types[0].with_shape(tuple(attrs["sizes"])),),
-        lambda x, starts, sizes, steps: x[_slices(starts, sizes, steps)],
+        lambda x, starts, sizes, steps: x[slices(starts, sizes, steps)],
         flops=0,
         doc="Element k along an axis is element `starts + k*steps` of `x`; `sizes` of them. "
         "Starts are non-negative; a step is a non-zero int.",
@@ -126,7 +127,7 @@ register(
 
 def _evaluate_update(x: Any, v: Any, starts: Any, sizes: Any, steps: Any) -> Any:
     result = np.array(x)
-    result[_slices(starts, sizes, steps)] = v
+    result[slices(starts, sizes, steps)] = v
     return result
 
 
@@ -137,6 +138,7 @@ register(
         lambda types, attrs: (types[0],),
         _evaluate_update,
         flops=0,
+        in_place=0,
         doc="`x` with the region of the slice replaced by `v`, which broadcasts to the region and "
         "has the dtype of `x`.",
     )
@@ -177,6 +179,7 @@ register(
         "structural",
         _infer_take,
         lambda x, index, axis: np.take(x, index, axis),
+        may_fail=True,
         doc="`np.take(x, index, axis)`, `index` int64; negative indices count from the end.",
     )
 )
