@@ -57,6 +57,8 @@ class OpDef:
     vjp: Callable[..., Any] | None = None
     doc: str = ""
     effects: bool = False
+    in_place: int | None = None
+    may_fail: bool = False
 
     @property
     def elementwise(self) -> bool:
