@@ -16,14 +16,17 @@ from tracejit.codegen_cpu.llvm_dims import DimEmitter, number
 from tracejit.codegen_cpu.llvm_division import divide_by_uniform
 from tracejit.codegen_cpu.llvm_memory import Memory, offset_pointer
 from tracejit.codegen_cpu.llvm_scalars import I64, LlvmScalars, ModuleContext, splat
+from tracejit.ir.dims import Dim
 from tracejit.ir.loops import (
     Address,
+    Check,
     Compute,
     Constant,
     Index,
     Instr,
     Load,
     Nest,
+    Put,
     SizeOf,
     Store,
     Take,
@@ -132,6 +135,11 @@ class NestBody:
             variables[instr.var] = o.widen(Scalar(self.scalar, INTP, self.dims(instr.dim)))
         elif isinstance(instr, Index):
             variables[instr.var] = self._index(instr, o, inner)
+        elif isinstance(instr, Check):
+            index = self.operand(instr.index, variables, o)
+            self._report(self._outside(self._wrapped(index, instr.size, o)[1], mask), o.lanes)
+        elif isinstance(instr, Put):
+            self._put(instr, variables, o, memory, inner, mask, rows)
         else:
             self._take(instr, variables, o, memory, inner, mask, rows)
 
@@ -176,18 +184,21 @@ class NestBody:
         inner: int | None, mask: ll.Value | None, rows: dict[Any, ll.Value],
     ) -> None:  # fmt: skip
         """A gather with wrap-around; an index out of bounds sets the status and reads nothing."""
-        index = self.operand(instr.index, variables, o)
-        size = o.widen(Scalar(self.scalar, INTP, self.dims(instr.size)))
-        wrapped = o.select(index < 0, index + size, index)
-        inside = (wrapped >= 0) & (wrapped < size)
-        outside = (~inside).v
-        if mask is not None:
-            outside = self.b.and_(outside, mask)
-        self._report(outside, o.lanes)
-        safe = o.select(inside, wrapped, 0)
+        places = []
+        for var, size in zip(instr.indices, instr.sizes, strict=True):
+            index = self.operand(var, variables, o)
+            places.append(self._wrapped(index, size, o))
+        inside = places[0][1]
+        for _, other in places[1:]:
+            inside = inside & other
+        self._report(self._outside(inside, mask), o.lanes)
         pointer, stride = self._element(instr.address, inner, rows)
-        by = o.widen(Scalar(self.scalar, INTP, self.dims(instr.stride)))
-        offsets = (safe * by).v
+        offset = None
+        for (index, _), by in zip(places, instr.strides, strict=True):
+            step = o.select(inside, index, 0) * o.widen(Scalar(self.scalar, INTP, self.dims(by)))
+            offset = step if offset is None else offset + step
+        assert offset is not None
+        offsets = offset.v
         if o.lanes == 1:
             variables[instr.var] = self._guarded_load(
                 offset_pointer(self.b, pointer, offsets), inside.v, instr, memory
@@ -201,6 +212,34 @@ class NestBody:
             pointers = memory.spread(pointers, steps)
         on = inside.v if mask is None else self.b.and_(inside.v, mask)
         variables[instr.var] = memory.load_many(pointers, instr.dtype, on)
+
+    def _wrapped(self, index: Scalar, size: Dim, o: LlvmScalars) -> tuple[Scalar, Scalar]:
+        """An index counted from the start, and whether it is within bounds."""
+        wide = o.widen(Scalar(self.scalar, INTP, self.dims(size)))
+        wrapped = o.select(index < 0, index + wide, index)
+        return wrapped, (wrapped >= 0) & (wrapped < wide)
+
+    def _outside(self, inside: Scalar, mask: ll.Value | None) -> ll.Value:
+        outside = (~inside).v
+        return outside if mask is None else self.b.and_(outside, mask)
+
+    def _put(
+        self, instr: Put, variables: Vars, o: LlvmScalars, memory: Memory,
+        inner: int | None, mask: ll.Value | None, rows: dict[Any, ll.Value],
+    ) -> None:  # fmt: skip
+        """A store at indices that are the same for all lanes."""
+        pointer, stride = self._element(instr.address, inner, rows)
+        for var, by, size in zip(instr.indices, instr.strides, instr.sizes, strict=True):
+            index, _ = self._wrapped(variables[var], size, self.scalar)
+            pointer = offset_pointer(self.b, pointer, self.b.mul(index.v, self.dims(by)))
+        value = self.operand(instr.value, variables, o)
+        if instr.op is not None:
+            body = OPS[instr.op].body
+            assert body is not None
+            old = memory.load(pointer, stride, instr.dtype, mask)
+            operands = [o.cast(x, d) for x, d in zip((old, value), instr.loop, strict=True)]
+            value = o.cast(body(o, *operands), instr.dtype)
+        memory.store(pointer, stride, value, mask)
 
     def _guarded_load(
         self, pointer: ll.Value, inside: ll.Value, instr: Take, memory: Memory

@@ -13,7 +13,7 @@ from tracejit.codegen_cpu.llvm_dims import number
 from tracejit.codegen_cpu.llvm_memory import VOID, Memory
 from tracejit.codegen_cpu.llvm_scalars import I64, LlvmScalars, splat
 from tracejit.ir import dims
-from tracejit.ir.loops import Load, Section, Store, Take
+from tracejit.ir.loops import Load, Put, Section, Store, Take
 from tracejit.ir.scalar import Scalar
 
 UNROLL_OPS = 24
@@ -43,7 +43,7 @@ class Innermost:
         lanes = nest.lanes
         self.rows: dict[Any, ll.Value] = {}
         for instr in self.section.body:
-            if isinstance(instr, (Load, Store, Take)):
+            if isinstance(instr, (Load, Store, Take, Put)):
                 a = instr.address
                 key = (a.base, a.offset, a.strides)
                 if key not in self.rows:
@@ -144,7 +144,9 @@ class Innermost:
             return True
         later = kernel.sections[kernel.sections.index(self.section) :]
         return any(
-            isinstance(i, (Load, Take)) and i.address.base == base for s in later for i in s.body
+            isinstance(i, (Load, Take, Put)) and i.address.base == base
+            for s in later
+            for i in s.body
         )
 
     def _vector_registers(self, o: LlvmScalars) -> list[ll.Value]:

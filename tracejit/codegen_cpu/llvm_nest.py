@@ -24,6 +24,7 @@ from tracejit.ir.loops import (
     Nest,
     Section,
 )
+from tracejit.ir.program import DONE, STATUS_WORD
 from tracejit.ir.scalar import REAL_OF
 from tracejit.ir.types import F2, INTP
 
@@ -206,6 +207,14 @@ class NestEmitter(NestBody):
         inner = dims.product([nest.extents[a] for a in looped])
         total = sizes(inner * dims.product([nest.extents[a] for a in nest.outer]))
         work = b.mul(total, number(int(max(1, nest.flops))))
+        if nest.guarded:
+            failed = b.icmp_signed("!=", sizes.word(STATUS_WORD), number(DONE))
+            with b.if_then(failed, likely=False):
+                b.ret_void()
+        if nest.ordered:
+            b.call(body, [frame, number(0), count])
+            b.ret_void()
+            return
         several = b.and_(
             b.icmp_signed(">", count, number(1)),
             b.icmp_signed(">", work, number(PARALLEL_WORK)),

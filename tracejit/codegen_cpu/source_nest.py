@@ -30,6 +30,7 @@ from tracejit.ir.loops import (
     CHUNK,
     Address,
     Carry,
+    Check,
     Compute,
     Constant,
     Fill,
@@ -37,6 +38,7 @@ from tracejit.ir.loops import (
     Instr,
     Load,
     Nest,
+    Put,
     Section,
     SizeOf,
     Store,
@@ -279,7 +281,13 @@ class NestSource:
     def _instruction(self, instr: Instr, variables: Vars) -> None:
         o = self.o
         if isinstance(instr, Store):
-            self._store(instr, variables[instr.value])
+            self._store(self._place(instr.address, instr.dtype), variables[instr.value])
+            return
+        if isinstance(instr, Check):
+            self._check(variables[instr.index], instr.size)
+            return
+        if isinstance(instr, Put):
+            self._put(instr, variables)
             return
         if isinstance(instr, Compute):
             body = OPS[instr.op].body
@@ -296,7 +304,7 @@ class NestSource:
         elif isinstance(instr, Index):
             value = self._index(instr)
         else:
-            value = self._take(instr, variables[instr.index])
+            value = self._take(instr, variables)
         variables[instr.var] = value
 
     def _number(self, dim: Dim) -> Scalar:
@@ -334,8 +342,10 @@ class NestSource:
         return [f"{base}[{text}]"]
 
     def _load(self, address: Address, dtype: np.dtype) -> Scalar:
+        return self._load_at(self._place(address, dtype), address, dtype)
+
+    def _load_at(self, places: Sequence[str], address: Address, dtype: np.dtype) -> Scalar:
         name = self.names.numbered(self.pointers[address.base])
-        places = self._place(address, dtype)
         if dtype in REAL_OF:
             real = REAL_OF[dtype]
             names = [self.names.new(name + suffix) for suffix in ("_re", "_im")]
@@ -353,8 +363,7 @@ class NestSource:
             return f"{text} != 0"
         return f"{self.module.backend('half')}({text})" if dtype == F2 else text
 
-    def _store(self, instr: Store, value: Scalar) -> None:
-        places = self._place(instr.address, value.dtype)
+    def _store(self, places: Sequence[str], value: Scalar) -> None:
         values = value.v if isinstance(value.v, tuple) else (value,)
         for place, part in zip(places, values, strict=True):
             text = "{0}"
@@ -364,20 +373,58 @@ class NestSource:
                 text = f"{self.module.backend('half_bits')}({{0}})"
             Statement(self.block, f"{place} = {text}", (part.v,))
 
-    def _take(self, instr: Take, index: Scalar) -> Scalar:
+    def _wrap(self, indices: Sequence[Scalar], sizes: Sequence[Dim]) -> list[str]:
+        """Variables that count the indices from the start."""
+        names = []
+        for index, size in zip(indices, sizes, strict=True):
+            at = self.names.numbered("at")
+            names.append(at)
+            lines = [f"{at} = {{0}}", f"if {at} < 0:", f"    {at} += {self.sizes(size, MUL)}"]
+            Statement(self.block, "\n".join(lines), (index.v,))
+        return names
+
+    def _check(self, index: Scalar, size: Dim) -> None:
+        text = self.sizes(size, MUL)
+        lines = [f"if {{0}} < -{self.sizes(size, ATOM)} or {{0}} >= {text}:"]
+        Statement(
+            self.block, "\n".join([*lines, "    frame[0] = INDEX_ERROR"]), (index.v,), (ATOM,)
+        )
+
+    def _chosen(self, instr: Take | Put, names: Sequence[str]) -> list[str]:
+        """The element at an address moved by indices."""
+        item, more = memory_dtype(instr.dtype).itemsize, []
+        for at, stride in zip(names, instr.strides, strict=True):
+            by = self.sizes.elements(stride, item)
+            if by != 0:
+                more.append(at if by == 1 else f"{at} * {self.sizes(by, MUL + 1)}")
+        return self._place(instr.address, instr.dtype, more)
+
+    def _put(self, instr: Put, variables: Vars) -> None:
+        names = self._wrap([variables[k] for k in instr.indices], instr.sizes)
+        places, value = self._chosen(instr, names), variables[instr.value]
+        if instr.op is not None:
+            body = OPS[instr.op].body
+            assert body is not None
+            old = self._load_at(places, instr.address, instr.dtype)
+            operands = [self.o.cast(x, d) for x, d in zip((old, value), instr.loop, strict=True)]
+            value = self.o.cast(body(self.o, *operands), instr.dtype)
+        self._store(places, value)
+
+    def _take(self, instr: Take, variables: Vars) -> Scalar:
         """A gather with wrap-around; an index out of bounds sets the status and reads nothing."""
-        o, dtype = self.o, instr.dtype
-        at, name = self.names.numbered("at"), self.names.numbered(self.pointers[instr.address.base])
-        size = self.sizes(instr.size, MUL)
-        by = self.sizes.elements(instr.stride, memory_dtype(dtype).itemsize)
-        more = [at if by == 1 else f"{at} * {self.sizes(by, MUL + 1)}"] if by != 0 else []
-        zero = self.variable(name, o.const(0, dtype))
-        places = [self._from_memory(p, dtype) for p in self._place(instr.address, dtype, more)]
-        lines = [f"{at} = {{0}}", f"if {at} < 0:", f"    {at} += {size}"]
-        lines += [f"if 0 <= {at} and {at} < {size}:"]
+        dtype = instr.dtype
+        names = self._wrap([variables[k] for k in instr.indices], instr.sizes)
+        name = self.names.numbered(self.pointers[instr.address.base])
+        zero = self.variable(name, self.o.const(0, dtype))
+        places = [self._from_memory(p, dtype) for p in self._chosen(instr, names)]
+        bounds = [
+            f"0 <= {at} and {at} < {self.sizes(size, MUL)}"
+            for at, size in zip(names, instr.sizes, strict=True)
+        ]
+        lines = [f"if {' and '.join(bounds)}:"]
         lines += [f"    {n} = {p}" for n, p in zip(_texts(zero), places, strict=True)]
         lines += ["else:", "    frame[0] = INDEX_ERROR"]
-        Statement(self.block, "\n".join(lines), (index.v,))
+        Statement(self.block, "\n".join(lines), ())
         return zero
 
     def variable(self, name: str, start: Scalar) -> Scalar:

@@ -57,16 +57,43 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A load at `address + wrapped(index) * stride`; index may be negative, `-size <= index <
-    size`.
+    """A load at `address`, moved by `stride` times each of the `indices`, which are vars.
+
+    An index may be negative, `-size <= index < size`; another one is reported, and 0 read.
     """
 
     var: int
     address: Address
-    index: int
-    stride: Dim
-    size: Dim
+    indices: tuple[int, ...]
+    strides: tuple[Dim, ...]
+    sizes: tuple[Dim, ...]
     dtype: np.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Report the var `index` unless `-size <= index < size`."""
+
+    index: int
+    size: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A store where a `Take` loads, at indices that were checked before.
+
+    With `op`, the name of an elementwise op, what is stored is `op(old, value)`, computed in the
+    dtypes `loop` of its operands and cast to `dtype`.
+    """
+
+    address: Address
+    indices: tuple[int, ...]
+    strides: tuple[Dim, ...]
+    sizes: tuple[Dim, ...]
+    value: int
+    dtype: np.dtype
+    op: str | None = None
+    loop: tuple[np.dtype, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +140,7 @@ class Store:
     dtype: np.dtype
 
 
-Instr = Load | Take | Constant | SizeOf | Index | Compute | Store
+Instr = Load | Take | Check | Put | Constant | SizeOf | Index | Compute | Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +201,9 @@ class Nest:
     """See the module. `flops` is per innermost iteration; `ops` counts what was fused.
 
     `serial` nests carry a value from one innermost iteration to the next through memory, so that
-    the innermost loop may not be run as vectors. `fills` run before the outer range. `streams` says
-    that no written memory is read again.
+    the innermost loop may not be run as vectors; in `ordered` ones the outer iterations follow each
+    other on one thread. A nest that is `guarded` does not run once something was reported. `fills`
+    run before the outer range. `streams` says that no written memory is read again.
     """
 
     name: str
@@ -191,5 +219,7 @@ class Nest:
     ops: int = field(default=1, repr=False)
     streams: bool = False
     serial: bool = False
+    ordered: bool = False
+    guarded: bool = False
     loc: Loc | None = field(default=None, repr=False)
     title: str = field(default="", repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tracejit.ir.loops import Address, Index, Instr, Load, Nest, Store, Take
+from tracejit.ir.loops import Address, Index, Instr, Load, Nest, Put, Store, Take
 
 ELEMENTWISE_CHUNK = 16384
 
@@ -17,7 +17,7 @@ def collapse(nest: Nest) -> Nest:
     loop = looped[0].axes
     elementwise = len(looped) == 1 and not looped[0].carries and not nest.scratch
     body = [i for s in nest.sections for i in s.body] + list(nest.prologue)
-    addresses = [i.address for i in body if isinstance(i, (Load, Store, Take))]
+    addresses = [i.address for i in body if isinstance(i, (Load, Store, Take, Put))]
     indexed = {i.axis for i in body if isinstance(i, Index)}
     extents = list(nest.extents)
     merged: dict[int, int] = {}
@@ -51,7 +51,7 @@ def collapse(nest: Nest) -> Nest:
         )
 
     def rewrite(instr: Instr) -> Instr:
-        if isinstance(instr, (Load, Store, Take)):
+        if isinstance(instr, (Load, Store, Take, Put)):
             return replace(instr, address=settle(instr.address))
         return instr
 
@@ -70,7 +70,7 @@ def collapse(nest: Nest) -> Nest:
 def chunked(nest: Nest) -> Nest:
     """Cut the only axis of an elementwise nest into chunks that threads can share."""
     loops = [s for s in nest.sections if s.axes]
-    if nest.outer or nest.chunk is not None or nest.scratch or len(loops) != 1:
+    if nest.outer or nest.chunk is not None or nest.scratch or len(loops) != 1 or nest.serial:
         return nest
     if loops[0].carries or len(loops[0].axes) != 1:
         return nest

@@ -28,7 +28,7 @@ from tracejit.source import Loc
 _STARTS = {"cumsum": "sum", "cumprod": "prod", "cummin": "min", "cummax": "max"}
 
 
-def _address(ref: MemRef, base: int, axes: Sequence[int] | None = None) -> Address:
+def address(ref: MemRef, base: int, axes: Sequence[int] | None = None) -> Address:
     """The address of the element at the nest's axes (in order, or as listed)."""
     named = axes if axes is not None else range(len(ref.shape))
     strides = tuple((a, s) for a, s, d in zip(named, ref.strides, ref.shape, strict=True) if d != 1)
@@ -54,7 +54,7 @@ def broadcast(ref: MemRef, shape: tuple[Dim, ...]) -> MemRef:
     return MemRef(ref.slot, ref.offset, tuple(strides), shape, ref.dtype)
 
 
-def _finish(
+def finish(
     name: str,
     extents: tuple[Dim, ...],
     body: list[Instr],
@@ -62,6 +62,7 @@ def _finish(
     loc: Loc | None,
     title: str,
 ) -> Nest:
+    """A nest that runs `body` for every element of `extents`."""
     live = tuple(k for k, d in enumerate(extents) if d != 1)
     section = Section(live[-1:], tuple(body))
     nest = Nest(name, extents, live[:-1], (section,), operands, streams=True, loc=loc, title=title)
@@ -73,11 +74,11 @@ def copy_nest(
 ) -> Nest:
     """Copy between two places of one shape."""
     body: list[Instr] = [
-        Load(0, _address(source, 0), source.dtype),
-        Store(_address(target, 1), 0, target.dtype),
+        Load(0, address(source, 0), source.dtype),
+        Store(address(target, 1), 0, target.dtype),
     ]
     operands = (Operand(source.slot, source.dtype), Operand(target.slot, target.dtype, True))
-    return _finish(name, target.shape, body, operands, loc, title)
+    return finish(name, target.shape, body, operands, loc, title)
 
 
 def concatenate(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:
@@ -121,16 +122,23 @@ def take(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[N
         x.dtype,
     )
     body: list[Instr] = [
-        Load(0, _address(index, 1, at), index.dtype),
-        Take(1, _address(rest, 0, before + after), 0, x.strides[axis], x.shape[axis], x.dtype),
-        Store(_address(out, 2), 1, out.dtype),
+        Load(0, address(index, 1, at), index.dtype),
+        Take(
+            1,
+            address(rest, 0, before + after),
+            (0,),
+            (x.strides[axis],),
+            (x.shape[axis],),
+            x.dtype,
+        ),
+        Store(address(out, 2), 1, out.dtype),
     ]
     operands = (
         Operand(x.slot, x.dtype),
         Operand(index.slot, index.dtype),
         Operand(out.slot, out.dtype, True),
     )
-    return [_finish(name, out.shape, body, operands, node.loc, "take")]
+    return [finish(name, out.shape, body, operands, node.loc, "take")]
 
 
 def cumulate(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:
@@ -162,10 +170,10 @@ def cumulate(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> li
         (axis, *lane_axes),
         (
             Load(1, running, dtype),
-            Load(2, _address(x, 0), dtype),
+            Load(2, address(x, 0), dtype),
             Compute(3, node.op, (1, 2), {}, dtype),
             Store(running, 3, dtype),
-            Store(_address(out, 1), 3, dtype),
+            Store(address(out, 1), 3, dtype),
         ),
     )
     return [

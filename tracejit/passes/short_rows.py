@@ -17,11 +17,13 @@ from tracejit.ir.dims import Dim
 from tracejit.ir.loops import (
     CHUNK,
     Address,
+    Check,
     Fill,
     Index,
     Load,
     Nest,
     Operand,
+    Put,
     Scratch,
     Store,
     Take,
@@ -41,7 +43,7 @@ def join_short_rows(nest: Nest) -> Nest:
     (section,) = nest.sections
     if len(section.axes) != 1 or section.carries:
         return nest
-    if any(isinstance(i, (Index, Take)) for i in section.body):
+    if any(isinstance(i, (Index, Take, Check, Put)) for i in section.body):
         return nest
     (row,), (column,) = nest.outer, section.axes
     length = nest.extents[column]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
-from tracejit.ir.loops import Compute, Load, Nest, Section, Store, Take
+from tracejit.ir.loops import Compute, Load, Nest, Put, Section, Store, Take
 from tracejit.ir.opdef import OPS
 from tracejit.ir.program import MatMul, MemRef, Program
 from tracejit.ir.types import SHORT_NAMES
@@ -169,13 +169,13 @@ def _traffic(nest: Nest, loops: Sequence[Section]) -> tuple[int, int]:
     writes: dict[object, int] = {}
     for section in loops:
         for instr in section.body:
-            if not isinstance(instr, (Load, Take, Store)):
+            if not isinstance(instr, (Load, Take, Put, Store)):
                 continue
             address = instr.address
             scratch = nest.operands[address.base].slot < 0
-            moves = isinstance(instr, Take) or address.stride(section.axes[-1]) != 0
+            moves = isinstance(instr, (Take, Put)) or address.stride(section.axes[-1]) != 0
             if moves and not scratch:
-                table = writes if isinstance(instr, Store) else reads
+                table = writes if isinstance(instr, (Store, Put)) else reads
                 table[address] = instr.dtype.itemsize
     kept = {a: n for a, n in reads.items() if a not in writes}
     return sum(kept.values()), sum(writes.values())
