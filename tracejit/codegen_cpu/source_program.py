@@ -159,6 +159,9 @@ class _Main:
         for step in self.program.steps:
             if isinstance(step, Nest):
                 call = f"{step.name}(frame, 0, {self.sizes(outer_count(step))})"
+                if step.guarded:
+                    self.line("if frame[0] == DONE:")
+                    call = f"    {call}"
                 self.line(call, str(step.loc or ""))
             else:
                 self._matmul(step)
