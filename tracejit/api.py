@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit import errors
 from tracejit.ir.graph import Graph
+from tracejit.ir.program import CALL_ERROR
 from tracejit.ir.target import Target
 from tracejit.trace import hooks
 from tracejit.trace.context import tracing
@@ -81,6 +82,9 @@ class Jitted:
             found = self._entry(*args)
             if found is not NotImplemented and type(found) is not int:
                 return found
+            if found == CALL_ERROR and type(found) is int:
+                # A library raised in mid-run: another run would repeat what was done before.
+                raise _trimmed(_compiler().take_error())
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

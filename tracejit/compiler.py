@@ -14,10 +14,11 @@ from tracejit import errors
 from tracejit.config import config
 from tracejit.ir.graph import Graph
 from tracejit.ir.interpret import bind_sizes, failing_node, run
-from tracejit.ir.program import INDEX_ERROR, MEMORY_ERROR, Program
+from tracejit.ir.program import CALL_ERROR, INDEX_ERROR, MEMORY_ERROR, Program
 from tracejit.ir.target import Target
 from tracejit.passes.lower import lower
 from tracejit.passes.pipeline import run_pipeline
+from tracejit.runtime.calls import take_error
 from tracejit.runtime.executable import InputSource, ResultKind, Spec, Table
 from tracejit.trace.captures import CaptureSource
 from tracejit.trace.function import Traced
@@ -104,11 +105,13 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
     return Executable(traced.graph, call, program, code, code.seconds, code.from_disk)
 
 
-def status_error(status: int, graph: Graph, arrays: Sequence[Any]) -> Exception:
+def status_error(status: int, graph: Graph, arrays: Sequence[Any]) -> BaseException:
     """The exception for a status that compiled code returned.
 
     Compiled code only says that an index is out of bounds; the interpreter finds out which.
     """
+    if status == CALL_ERROR:
+        return take_error()
     if status == MEMORY_ERROR:
         return MemoryError(f"`{graph.name}`: {STATUS_TEXT[MEMORY_ERROR]}")
     text = STATUS_TEXT.get(status, f"compiled code failed with status {status}")

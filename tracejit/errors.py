@@ -73,6 +73,19 @@ class CompileError(TracejitError, RuntimeError):
     """The compiler failed on a valid program: a defect of tracejit, please report it."""
 
 
+def with_line(error: Exception, loc: Loc | None) -> Exception:
+    """`error` of a library, as the same type of exception with the user's line in front."""
+    if loc is None or isinstance(error, TracejitError):
+        return error
+    kind = type(error)
+    try:
+        made = kind(str(TraceError(str(error), loc=loc)))
+    except Exception:
+        error.add_note("\n".join(_quote(loc)))
+        return error
+    return made.with_traceback(error.__traceback__)
+
+
 def _quote(loc: Loc | None) -> list[str]:
     if loc is None:
         return []

@@ -12,6 +12,7 @@ from tracejit import errors
 from tracejit.compiler import Executable, compile_traced, fast_spec, optimize, program_of
 from tracejit.ir.graph import ScalarGuard, producers
 from tracejit.ir.interpret import bind_sizes
+from tracejit.runtime.calls import take_error
 from tracejit.runtime.executable import Table
 from tracejit.runtime.report import Condition, Report, Version
 from tracejit.trace.captures import same
@@ -26,6 +27,7 @@ __all__ = [
     "fast_spec",
     "optimize",
     "program_of",
+    "take_error",
 ]
 
 

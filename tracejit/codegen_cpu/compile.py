@@ -14,7 +14,7 @@ from tracejit.codegen_cpu.llvm_program import FrameLayout, emit_program, frame_l
 from tracejit.codegen_cpu.native_abi import runtime
 from tracejit.codegen_cpu.source_program import emit_source
 from tracejit.config import config
-from tracejit.ir.program import MatMul, Program
+from tracejit.ir.program import Call, MatMul, Program
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ def compile_program(program: Program) -> Compiled:
     runtime()
     if any(isinstance(step, MatMul) for step in program.steps):
         provide_blas()
-    from_source = config.scalar_bodies == "source"
+    # Library calls, and sizes that only they know, are not in the printed source's power.
+    calls = any(isinstance(step, Call) for step in program.steps)
+    from_source = config.scalar_bodies == "source" and not calls
     key = ("source_" if from_source else "") + cache.key_of(repr(program))
     symbol = f"main_{key}"
     from_disk = False

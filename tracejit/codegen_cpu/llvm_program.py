@@ -8,6 +8,7 @@ strides.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import llvmlite.ir as ll
@@ -18,10 +19,11 @@ from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
 from tracejit.codegen_cpu.llvm_nest import NestEmitter
 from tracejit.codegen_cpu.llvm_scalars import DOUBLE, I64, PTR, ModuleContext
 from tracejit.codegen_cpu.machine import Machine
+from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
 from tracejit.ir.loops import Nest
-from tracejit.ir.program import DONE, MEMORY_ERROR, MISS, STATUS_WORD, Buffer, Program
+from tracejit.ir.program import DONE, MEMORY_ERROR, MISS, STATUS_WORD, Buffer, Call, Program
 
 ALIGNMENT = 64
 
@@ -48,7 +50,7 @@ def frame_layout(program: Program) -> FrameLayout:
     small = {}
     for buffer in program.buffers:
         fits = isinstance(buffer.nbytes, int) and buffer.nbytes <= 16
-        if fits and buffer.slot not in arrays:
+        if fits and buffer.slot not in arrays and not buffer.called:
             small[buffer.slot] = words
             words += 2
     return FrameLayout(words, tuple(results), small)
@@ -68,6 +70,10 @@ class _ProgramEmitter:
         self.main = ll.Function(module, ll.FunctionType(I64, [PTR]), symbol)
         self.main.attributes.add("nounwind")
         (self.frame,) = self.main.args
+        self.owned: list[ll.Value] = []
+        self.temporary: list[ll.Value] = []
+        self.pending = {buffer.slot for buffer in program.buffers}
+        self.unbound = {s for step in program.steps if isinstance(step, Call) for s in step.symbols}
 
     def emit(self) -> str:
         names = [
@@ -85,6 +91,9 @@ class _ProgramEmitter:
         for step in self.program.steps:
             if isinstance(step, Nest):
                 self.b.call(functions[next(nests)], [self.frame])
+            elif isinstance(step, Call):
+                self._call(step)
+                self._allocate()
             else:
                 BlasEmitter(self.context, self.b, self.sizes).emit(step)
         self._finish()
@@ -134,10 +143,14 @@ class _ProgramEmitter:
     # Memory.
 
     def _allocate(self) -> None:
-        """Results one by one, everything else in one arena."""
+        """What can be allocated now: results one by one, everything else in one arena.
+
+        Called at the start, and whenever further sizes are known.
+        """
         arena: dict[int, Dim] = {}
-        self.owned: list[ll.Value] = []
-        for buffer in self.program.buffers:
+        ready = [b for b in self.program.buffers if b.slot in self.pending and self._is_known(b)]
+        self.pending -= {b.slot for b in ready}
+        for buffer in ready:
             if buffer.slot in self.layout.small:
                 address = self.sizes.word_address(self.layout.small[buffer.slot])
                 self.b.store(address, self.sizes.word_address(buffer.slot))
@@ -145,16 +158,18 @@ class _ProgramEmitter:
                 self.owned.append(self._new(self.sizes(buffer.nbytes), buffer))
             else:
                 arena.setdefault(buffer.place, buffer.nbytes)
-        self.arena = self._arena(arena) if arena else None
+        if arena:
+            self.temporary.append(self._arena(arena, ready))
+
+    def _is_known(self, buffer: Buffer) -> bool:
+        return not buffer.called and self.unbound.isdisjoint(dims.free_symbols(buffer.nbytes))
 
     def _new(self, nbytes: ll.Value, buffer: Buffer | None) -> ll.Value:
         allocate = self.context.declare("tracejit_alloc", PTR, [I64])
         pointer = self.b.call(allocate, [nbytes])
         missing = self.b.icmp_unsigned("==", self.b.ptrtoint(pointer, I64), number(0))
         with self.b.if_then(missing, likely=False):
-            for other in self.owned:
-                self.b.call(self._free, [other])
-            self.b.ret(number(MEMORY_ERROR))
+            self._fail(number(MEMORY_ERROR))
         if buffer is not None:
             self.b.store(pointer, self.sizes.word_address(buffer.slot))
         return pointer
@@ -163,7 +178,13 @@ class _ProgramEmitter:
     def _free(self) -> ll.Function:
         return self.context.declare("tracejit_free", VOID, [PTR])
 
-    def _arena(self, places: dict[int, Dim]) -> ll.Value:
+    def _fail(self, status: ll.Value) -> None:
+        """Give back what has been allocated, and return."""
+        for pointer in (*self.owned, *self.temporary):
+            self.b.call(self._free, [pointer])
+        self.b.ret(status)
+
+    def _arena(self, places: dict[int, Dim], buffers: Sequence[Buffer]) -> ll.Value:
         offsets: dict[int, ll.Value] = {}
         total: ll.Value = number(0)
         for place, nbytes in places.items():
@@ -171,23 +192,55 @@ class _ProgramEmitter:
             padded = self.b.add(self.sizes(nbytes), number(2 * ALIGNMENT - 1))
             total = self.b.add(total, self.b.and_(padded, number(-ALIGNMENT)))
         arena = self._new(total, None)
-        for buffer in self.program.buffers:
+        for buffer in buffers:
             if not buffer.result and buffer.slot not in self.layout.small:
                 pointer = offset_pointer(self.b, arena, offsets[buffer.place])
                 self.b.store(pointer, self.sizes.word_address(buffer.slot))
         return arena
 
-    # After everything has run.
+    # Calls of libraries.
 
-    def _finish(self) -> None:
-        if self.arena is not None:
-            self.b.call(self._free, [self.arena])
+    def _call(self, step: Call) -> None:
+        """Describe the operands in the frame, call back, and take over what was allocated."""
+        self._stop_if_failed()
+        words = step.operand_words()
+        for ref, first in zip((*step.inputs, *step.outputs), words[:-1], strict=True):
+            if step.allocates(ref):
+                continue
+            pointer = offset_pointer(self.b, self.sizes.word(ref.slot, PTR), self.sizes(ref.offset))
+            self.b.store(pointer, self.sizes.word_address(first))
+            for k, dim in enumerate((*ref.shape, *ref.strides)):
+                self.b.store(self.sizes(dim), self.sizes.word_address(first + 1 + k))
+        memory = [
+            self.context.declare("tracejit_alloc", PTR, [I64]),
+            self.context.declare("tracejit_free", VOID, [PTR]),
+        ]
+        type = ll.FunctionType(I64, [PTR, I64, PTR, PTR])
+        callback = self.b.inttoptr(self.sizes.word(step.slot), type.as_pointer())
+        status = self.b.call(callback, [self.frame, self.sizes.word(step.slot + 1), *memory])
+        failed = self.b.icmp_signed("!=", status, number(DONE))
+        with self.b.if_then(failed, likely=False):
+            self._fail(status)
+        self.unbound -= set(step.symbols)
+        allocated = {ref.slot for ref in step.outputs if step.allocates(ref)}
+        self.pending -= allocated
+        for buffer in self.program.buffers:
+            if buffer.slot in allocated:
+                kept = self.owned if buffer.result else self.temporary
+                kept.append(self.sizes.word(buffer.slot, PTR))
+
+    def _stop_if_failed(self) -> None:
         status = self.sizes.word(STATUS_WORD)
         failed = self.b.icmp_signed("!=", status, number(DONE))
         with self.b.if_then(failed, likely=False):
-            for pointer in self.owned:
-                self.b.call(self._free, [pointer])
-            self.b.ret(status)
+            self._fail(status)
+
+    # After everything has run.
+
+    def _finish(self) -> None:
+        self._stop_if_failed()
+        for pointer in self.temporary:
+            self.b.call(self._free, [pointer])
         for result, first in zip(self.program.results, self.layout.results, strict=True):
             ref = result.ref
             pointer = offset_pointer(self.b, self.sizes.word(ref.slot, PTR), self.sizes(ref.offset))

@@ -19,12 +19,15 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
 from tracejit.ir.loops import Nest
+from tracejit.ir.pprint import format_attr
 from tracejit.ir.program import (
+    CALL_ERROR,
     DONE,
     INDEX_ERROR,
     MEMORY_ERROR,
     MISS,
     Buffer,
+    Call,
     MatMul,
     MemRef,
     Program,
@@ -34,11 +37,14 @@ from tracejit.ir.types import F8
 from tracejit.source import SourceWriter
 
 BACKEND = "tracejit.codegen_cpu.numba_backend"
-CODES = {"DONE": DONE, "MISS": MISS, "INDEX_ERROR": INDEX_ERROR, "MEMORY_ERROR": MEMORY_ERROR}
+CODES = {
+    "DONE": DONE, "MISS": MISS, "INDEX_ERROR": INDEX_ERROR, "MEMORY_ERROR": MEMORY_ERROR,
+    "CALL_ERROR": CALL_ERROR,
+}  # fmt: skip
 BACKEND_NAMES = {
-    "kernel", "entry", "pointer", "scratch", "release", "address", "alloc", "free", "fill_zero",
-    "bits", "half", "half_bits", "round_half", "quotient", "remainder", "PLAIN", "TRANSPOSED",
-    *MATH_FUNCTIONS, *COMPLEX_FUNCTIONS,
+    "kernel", "entry", "call_library", "pointer", "scratch", "release", "address", "alloc", "free",
+    "fill_zero", "bits", "half", "half_bits", "round_half", "quotient", "remainder", "PLAIN",
+    "TRANSPOSED", *MATH_FUNCTIONS, *COMPLEX_FUNCTIONS,
     *(letter + routine for letter in LETTERS.values() for routine in ("gemm", "gemv")),
 }  # fmt: skip
 """What the text may import from the back end."""
@@ -163,6 +169,8 @@ class _Main:
                     self.line("if frame[0] == DONE:")
                     call = f"    {call}"
                 self.line(call, str(step.loc or ""))
+            elif isinstance(step, Call):
+                self._library(step)
             else:
                 self._matmul(step)
         self._finish(owned)
@@ -230,6 +238,8 @@ class _Main:
             if buffer.slot in self.layout.small:
                 word = self.layout.small[buffer.slot]
                 self.line(f"frame[{buffer.slot}] = {self._call('address', 'frame')} + {8 * word}")
+            elif buffer.called:
+                continue
             elif buffer.result:
                 name = self.names.new(self.slot_names[buffer.slot])
                 self.line(f"{name} = {self._call('alloc', self.sizes(buffer.nbytes))}")
@@ -277,6 +287,19 @@ class _Main:
     def _address(self, ref: MemRef) -> str:
         offset = "" if ref.offset == 0 else f" + {self.sizes(ref.offset, ADD)}"
         return f"frame[{ref.slot}]{offset}"
+
+    # Library calls: for reading only, `compile_program` takes the other way.
+
+    def _library(self, step: Call) -> None:
+        """What is called, on which memory; sizes that it binds are known from there on."""
+        operands = [self.slot_names[ref.slot] for ref in step.inputs]
+        operands += [f"{name}={format_attr(value)}" for name, value in step.attrs]
+        results = ", ".join(self.slot_names[ref.slot] for ref in step.outputs)
+        self.line(f"# {results} = {step.op}({', '.join(operands)})", str(step.loc or ""))
+        for name in step.symbols:
+            self.line(f"# binds {name} = frame[{self.program.symbols[name]}]")
+        status = self._call("call_library", "frame", str(step.slot))
+        self.line(f"if {status} != DONE: return CALL_ERROR")
 
     # Matrix products.
 

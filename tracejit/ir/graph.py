@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tracejit.ir.dims import Dim
+from tracejit.ir.dims import Dim, Expr, free_symbols
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
 
@@ -27,7 +27,11 @@ class Value:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One operation. `attrs` are static; output k takes over the memory of input `reuses[k]`."""
+    """One operation. `attrs` are static; output k takes over the memory of input `reuses[k]`.
+
+    The attribute `symbols`, names of size symbols, says that the node defines these: each appears
+    as a bare dim in the type of an output, and is known when the node has run.
+    """
 
     op: str
     inputs: tuple[Value, ...]
@@ -52,7 +56,7 @@ class Guard:
     """A condition on sizes under which a graph is valid: `left relation right` must hold.
 
     `relation` is one of `==`, `!=`, `<`, `<=`, `>`, `>=`. Checked at each call before anything
-    runs.
+    runs; one that mentions symbols which a node defines, when that node has run.
     """
 
     left: Dim
@@ -60,6 +64,10 @@ class Guard:
     right: Dim
     loc: Loc | None = None
     reason: str = ""
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        return free_symbols(self.left) | free_symbols(self.right)
 
     def __str__(self) -> str:
         return f"{self.left} {self.relation} {self.right}"
@@ -114,6 +122,38 @@ class Graph:
             yield node
             for block in node.blocks:
                 yield from block.walk()
+
+
+def defined_symbols(node: Node) -> tuple[str, ...]:
+    """The size symbols that are known when `node` has run: bare dims of its outputs."""
+    found: tuple[str, ...] = node.attrs.get("symbols", ())
+    return found
+
+
+def symbol_definers(graph: Graph) -> dict[str, Node]:
+    """The node that defines each size symbol that is known only at run time."""
+    return {name: node for node in graph.nodes for name in defined_symbols(node)}
+
+
+def mentioned_symbols(node: Node) -> frozenset[str]:
+    """The size symbols in the types and attributes of `node` and of what is in its blocks."""
+    found: set[str] = set()
+
+    def look(attr: Any) -> None:
+        if isinstance(attr, Expr):
+            found.update(attr.symbols)
+        elif isinstance(attr, tuple):
+            for entry in attr:
+                look(entry)
+
+    for value in (*node.inputs, *node.outputs):
+        look(value.type.shape)
+    for attr in node.attrs.values():
+        look(attr)
+    for block in node.blocks:
+        for inner in block.nodes:
+            found |= mentioned_symbols(inner)
+    return frozenset(found)
 
 
 def producers(graph: Graph) -> dict[Value, Node]:

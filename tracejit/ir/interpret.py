@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tracejit import errors
 from tracejit.ir import dims
-from tracejit.ir.graph import Graph, Guard, Node, Value
+from tracejit.ir.graph import Graph, Guard, Node, Value, defined_symbols
 from tracejit.ir.opdef import OPS
 from tracejit.ir.ops.shape import resolve_attrs
 
@@ -25,7 +26,8 @@ _RELATIONS = {
 def bind_sizes(graph: Graph, args: Sequence[np.ndarray]) -> dict[str, int]:
     """The value of every size symbol, read off the shapes of `args`.
 
-    Raises ValueError where a shape or a guard on sizes does not hold.
+    Raises ValueError where a shape or a guard on sizes does not hold. Guards that mention sizes
+    which a node defines are left to `run`.
     """
     env: dict[str, int] = {}
     for value, arg in zip(graph.params, args, strict=True):
@@ -38,11 +40,35 @@ def bind_sizes(graph: Graph, args: Sequence[np.ndarray]) -> dict[str, int]:
         if expected != np.shape(arg):
             raise ValueError(f"{graph.name}: {value.type} expected, shape {np.shape(arg)} came")
     for guard in graph.guards:
-        if isinstance(guard, Guard) and not _RELATIONS[guard.relation](
-            dims.evaluate(guard.left, env), dims.evaluate(guard.right, env)
-        ):
+        known = isinstance(guard, Guard) and guard.symbols <= env.keys()
+        if known and not guard_holds(guard, env):
             raise ValueError(f"{graph.name}: guard {guard} does not hold")
     return env
+
+
+def guard_holds(guard: Guard, env: Mapping[str, int]) -> bool:
+    left, right = dims.evaluate(guard.left, env), dims.evaluate(guard.right, env)
+    return _RELATIONS[guard.relation](left, right)
+
+
+def check_bound(guards: Sequence[Guard], env: Mapping[str, int]) -> None:
+    """Raise ShapeError, at the line that needs it, for a guard on sizes of results that fails."""
+    for guard in guards:
+        if not guard_holds(guard, env):
+            known = ", ".join(f"{name} is {env[name]}" for name in sorted(guard.symbols))
+            what = f"sizes that are known only at run time do not fit: {guard} is needed"
+            why = f" for {guard.reason}" if guard.reason else ""
+            raise errors.ShapeError(f"{what}{why}, but {known}", loc=guard.loc)
+
+
+def bind_outputs(node: Node, arrays: Sequence[np.ndarray], env: dict[str, int]) -> None:
+    """Put the sizes that `node` defines into `env`, read off the shapes of its outputs."""
+    symbols = defined_symbols(node)
+    for value, array in zip(node.outputs, arrays, strict=True):
+        for dim, actual in zip(value.type.shape, np.shape(array), strict=True):
+            name = dims.symbol_name(dim)
+            if name in symbols:
+                env[name] = actual
 
 
 def interpret(graph: Graph, args: Sequence[Any]) -> list[np.ndarray]:
@@ -52,11 +78,18 @@ def interpret(graph: Graph, args: Sequence[Any]) -> list[np.ndarray]:
 
 
 def run(graph: Graph, args: Sequence[np.ndarray], env: dict[str, int]) -> list[np.ndarray]:
-    """Like `interpret`, with sizes already bound; blocks run through here."""
+    """Like `interpret`, with sizes already bound; blocks run through here.
+
+    Sizes that nodes define are added to `env`.
+    """
     values: dict[Value, np.ndarray] = dict(zip(graph.params, args, strict=True))
+    late = [g for g in graph.guards if isinstance(g, Guard) and not g.symbols <= env.keys()]
     with np.errstate(all="ignore"):
         for node in graph.nodes:
             _evaluate(node, values, env)
+            if late and defined_symbols(node):
+                check_bound([g for g in late if g.symbols <= env.keys()], env)
+                late = [g for g in late if not g.symbols <= env.keys()]
     return [values[v] for v in graph.results]
 
 
@@ -66,11 +99,25 @@ def _evaluate(node: Node, values: dict[Value, np.ndarray], env: dict[str, int]) 
     if node.op == "fused":
         found: Any = run(node.blocks[0], inputs, env)
     else:
-        found = OPS[node.op].evaluate(*inputs, **resolve_attrs(node.attrs, env))
+        found = _call(node, inputs, env)
         if len(node.outputs) == 1:
             found = [found]
+        if "symbols" in node.attrs:
+            bind_outputs(node, found, env)
     for value, array in zip(node.outputs, found, strict=True):
         values[value] = np.asarray(array, value.type.dtype)
+
+
+def _call(node: Node, inputs: Sequence[np.ndarray], env: dict[str, int]) -> Any:
+    record = OPS[node.op]
+    attrs = resolve_attrs(node.attrs, env)
+    attrs.pop("symbols", None)
+    try:
+        return record.evaluate(*inputs, **attrs)
+    except Exception as error:
+        if record.kind == "library":
+            raise errors.with_line(error, node.loc) from None
+        raise
 
 
 def failing_node(graph: Graph, args: Sequence[Any]) -> tuple[Node, Exception] | None:

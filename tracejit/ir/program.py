@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Guard, ScalarGuard
 from tracejit.ir.loops import Nest
@@ -15,7 +17,7 @@ from tracejit.source import Loc
 
 STATUS_WORD = 0
 """The frame word in which a step reports that something went wrong, `DONE` otherwise."""
-DONE, MISS, INDEX_ERROR, MEMORY_ERROR = 0, 1, 2, 3
+DONE, MISS, INDEX_ERROR, MEMORY_ERROR, CALL_ERROR = 0, 1, 2, 3, 4
 """What compiled code returns: done; does not fit, nothing has run; or what went wrong."""
 
 WeakKind = type[int] | type[float] | type[complex]
@@ -76,13 +78,16 @@ class Buffer:
     """Memory that a call needs: its pointer goes into frame word `slot`.
 
     A buffer with `result` is handed to the caller; the others lie in one arena per call, those with
-    the same `place` one after the other in time at the same address.
+    the same `place` one after the other in time at the same address. A `called` buffer is allocated
+    by the `Call` that fills it, which finds out how large it is; one whose size mentions symbols
+    that a `Call` binds, by nobody before that.
     """
 
     slot: int
     nbytes: Dim
     result: bool = False
     place: int = 0
+    called: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,38 @@ class MatMul:
     loc: Loc | None = field(default=None, repr=False)
 
 
-Step = Nest | MatMul
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`outputs = evaluate(*inputs, **attrs)` of the record `op`, run by Python at this point.
+
+    Frame words from `slot` on: the address of the callback and the number of the site, which the
+    runtime puts there (so that the code itself holds neither), then pointer, dims and byte strides
+    of each input, then of each output. The call binds `symbols` from the shapes of its outputs, and
+    checks `guards` as soon as it has.
+    """
+
+    op: str
+    attrs: tuple[tuple[str, Any], ...]
+    inputs: tuple[MemRef, ...]
+    outputs: tuple[MemRef, ...]
+    slot: int
+    symbols: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    loc: Loc | None = field(default=None, repr=False)
+
+    def operand_words(self) -> list[int]:
+        """The first word of each input, then of each output, then the word behind the last."""
+        words = [self.slot + 2]
+        for ref in (*self.inputs, *self.outputs):
+            words.append(words[-1] + 1 + 2 * len(ref.shape))
+        return words
+
+    def allocates(self, ref: MemRef) -> bool:
+        """Whether the call finds out how large the output `ref` is, and allocates it."""
+        return any(dims.free_symbols(d) & set(self.symbols) for d in ref.shape)
+
+
+Step = Nest | MatMul | Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +146,9 @@ class Program:
     """What a target compiles: steps over a frame of 64-bit words.
 
     The caller fills the words of the params. `symbols` says which word holds each size or stride
-    symbol; `checks` are words that must equal a dim, `guards` conditions on sizes and scalars:
-    where one fails nothing has run and another specialization is needed. `constants` are arrays
+    symbol (one that a `Call` binds is known from there on); `checks` are words that must equal a
+    dim, `guards` conditions on sizes and scalars: where one fails nothing has run and another
+    specialization is needed. `constants` are arrays
     whose pointers the runtime puts into the frame once.
     """
 

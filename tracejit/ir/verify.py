@@ -16,8 +16,9 @@ import numpy as np
 
 from tracejit.errors import TracejitError
 from tracejit.ir import dims
-from tracejit.ir.graph import Graph, Guard, Node, Value
+from tracejit.ir.graph import Graph, Guard, Node, Value, defined_symbols
 from tracejit.ir.opdef import OPS, OpDef, resolve_loop
+from tracejit.ir.ops.index import gathered_shape
 from tracejit.ir.pprint import Names, format_node
 from tracejit.ir.types import BOOL, INTP, SHORT_NAMES, TensorType, broadcast_shapes
 
@@ -57,11 +58,11 @@ class _Verifier:
             defined.add(value)
             self.type(value)
             symbols = symbols.union(*map(dims.free_symbols, value.type.shape))
+        for node in graph.nodes:
+            symbols = self.node(node, defined, symbols)
+        self.where = f"graph {graph.name}"
         for guard in graph.guards:
             self.guard(guard, graph, symbols)
-        for node in graph.nodes:
-            self.node(node, defined, symbols)
-        self.where = f"graph {graph.name}"
         for value in graph.results:
             self.require(value in defined, f"result {self.names[value]} is not defined")
 
@@ -88,16 +89,23 @@ class _Verifier:
                 self.sizes(entry, symbols, what)
         elif isinstance(attr, dims.Expr) and not attr.symbols <= symbols:
             unbound = ", ".join(sorted(attr.symbols - symbols))
-            raise self.fail(f"{what} uses the size {unbound}, which no parameter binds")
+            raise self.fail(f"{what} uses the size {unbound}, which nothing before it binds")
 
-    def node(self, node: Node, defined: set[Value], symbols: frozenset[str]) -> None:
+    def node(self, node: Node, defined: set[Value], symbols: frozenset[str]) -> frozenset[str]:
+        """Check `node`; the symbols that are known behind it."""
         self.where = f"{format_node(node, self.names)}  # {node.loc or 'no line'}"
         for value in node.inputs:
             self.require(value in defined, f"{self.names[value]} is read before it is defined")
+        made = defined_symbols(node)
+        bare = {dims.symbol_name(d) for v in node.outputs for d in v.type.shape}
+        for name in made:
+            self.require(name not in symbols, f"the size {name} is defined twice")
+            self.require(name in bare, f"no output has the size {name} as a dim")
+        known = symbols.union(made)
         for value in node.outputs:
             self.require(value not in defined, f"{self.names[value]} is defined twice")
             self.type(value)
-            self.sizes(value.type.shape, symbols, f"the shape of {self.names[value]}")
+            self.sizes(value.type.shape, known, f"the shape of {self.names[value]}")
             defined.add(value)
         for key, attr in node.attrs.items():
             self.require(
@@ -115,6 +123,7 @@ class _Verifier:
         else:
             self.require(node.op in OPS, f"unknown op {node.op!r}")
             self.record(node, OPS[node.op])
+        return known
 
     def reuses(self, node: Node) -> None:
         self.require(
@@ -139,7 +148,7 @@ class _Verifier:
         if record.kind == "control":
             return
         operands, variadic = _operands(record)
-        surplus = [key for key in node.attrs if key not in operands]
+        surplus = [key for key in node.attrs if key not in operands and key != "symbols"]
         self.require(not surplus, f"takes no attribute {', '.join(surplus)}")
         if variadic:
             self.require(bool(types), "at least one input is needed")
@@ -296,6 +305,39 @@ def _take(node: Node, types: list[TensorType]) -> Iterator[str]:
         yield f"axis {node.attrs['axis']} of a tensor of rank {types[0].ndim}"
 
 
+def _gather(node: Node, types: list[TensorType]) -> Iterator[str]:
+    yield from _indexed(node, types[0], types[1:])
+
+
+def _scatter(node: Node, types: list[TensorType]) -> Iterator[str]:
+    region = types[0].with_shape(tuple(node.attrs["sizes"]))
+    yield from _slice(node, types)
+    yield from _indexed(node, region, types[2:])
+    mode = node.attrs["mode"]
+    if mode == "set":
+        if types[0].dtype != types[1].dtype:
+            yield f"{types[1]} is written into {types[0]}: two dtypes"
+    elif mode not in OPS or OPS[mode].ufunc is None or not OPS[mode].elementwise:
+        yield f"mode {mode!r} is no ufunc"
+    try:
+        wanted = gathered_shape(region.shape, [t.shape for t in types[2:]], node.attrs["axes"])
+        fits = broadcast_shapes(types[1].shape, wanted) == wanted
+    except ValueError:
+        fits = False
+    if not fits:
+        yield f"{types[1]} does not broadcast to what is indexed"
+
+
+def _indexed(node: Node, base: TensorType, indices: list[TensorType]) -> Iterator[str]:
+    axes = node.attrs["axes"]
+    if not indices or len(axes) != len(indices) or len(set(axes)) != len(axes):
+        yield f"{len(indices)} indices for axes {axes}"
+    if not all(0 <= axis < base.ndim for axis in axes):
+        yield f"axes {axes} of a tensor of rank {base.ndim}"
+    if any(t.dtype != INTP for t in indices):
+        yield "indices must be int64"
+
+
 def _cumulative(node: Node, types: list[TensorType]) -> Iterator[str]:
     if not 0 <= node.attrs["axis"] < types[0].ndim:
         yield f"axis {node.attrs['axis']} of a tensor of rank {types[0].ndim}"
@@ -319,6 +361,7 @@ def _matmul(node: Node, types: list[TensorType]) -> Iterator[str]:
 _CHECKS: dict[str, Callable[[Node, list[TensorType]], Iterator[str]]] = {
     "const": _const, "reshape": _reshape, "broadcast_to": _broadcast_to, "transpose": _transpose,
     "slice": _slice, "update": _update, "concatenate": _concatenate, "take": _take,
+    "gather": _gather, "scatter": _scatter,
     "iota": _iota, "matmul": _matmul, "cumsum": _cumulative, "cumprod": _cumulative,
     "cummin": _cumulative, "cummax": _cumulative,
 }  # fmt: skip

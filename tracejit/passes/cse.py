@@ -48,8 +48,11 @@ def cse(graph: Graph, target: Target) -> Graph:
 
 
 def node_key(node: Node) -> tuple[Any, ...] | None:
-    """Equal for nodes that compute the same; None for a node that must not be merged."""
-    if node.blocks or has_effects(node) or is_planned(node):
+    """Equal for nodes that compute the same; None for a node that must not be merged.
+
+    Two nodes that define sizes are two: merging them would rename sizes all over the graph.
+    """
+    if node.blocks or has_effects(node) or is_planned(node) or "symbols" in node.attrs:
         return None
     inputs: tuple[Any, ...] = node.inputs
     if len(inputs) == 2 and is_reorderable(node.op):

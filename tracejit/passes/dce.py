@@ -6,7 +6,15 @@ after:  %3 = sin(%x); return %3
 
 from __future__ import annotations
 
-from tracejit.ir.graph import Graph, Node, Value
+from tracejit.ir.graph import (
+    Graph,
+    Guard,
+    Node,
+    Value,
+    defined_symbols,
+    mentioned_symbols,
+    symbol_definers,
+)
 from tracejit.ir.target import Target
 from tracejit.passes.rewrite import has_effects, in_blocks
 
@@ -18,16 +26,19 @@ PER_OUTPUT = frozenset({"maps"})
 
 
 def dce(graph: Graph, target: Target) -> Graph:
-    """Drop every node without effects whose outputs are all unused.
+    """Drop every node without effects whose outputs, and sizes that it defines, are all unused.
 
     Outputs of fused nodes that nobody reads are dropped with the block results behind them, then
     the inputs that the block no longer needs. Parameters of the graph stay: they are its signature.
     """
     live: set[Value] = set(graph.results)
+    definers = symbol_definers(graph)
+    sizes = {s for g in graph.guards if isinstance(g, Guard) for s in g.symbols}
     kept: list[Node] = []
     for old in reversed(graph.nodes):
         node = old
-        if live.isdisjoint(node.outputs) and not has_effects(node):
+        unread = live.isdisjoint(node.outputs) and sizes.isdisjoint(defined_symbols(node))
+        if unread and not has_effects(node):
             continue
         if node.blocks:
             if node.op in TRANSPARENT and not node.reuses:
@@ -37,6 +48,8 @@ def dce(graph: Graph, target: Target) -> Graph:
                 node = _drop_inputs(node)
         kept.append(node)
         live.update(node.inputs)
+        if definers:
+            sizes |= mentioned_symbols(node)
     kept.reverse()
     if len(kept) == len(graph.nodes) and all(
         a is b for a, b in zip(kept, graph.nodes, strict=True)

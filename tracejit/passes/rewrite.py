@@ -25,7 +25,10 @@ Simplify = Callable[["Rewriter", Node], Value | None]
 
 
 def has_effects(node: Node) -> bool:
-    return node.op in EFFECTS or any(has_effects(n) for block in node.blocks for n in block.nodes)
+    record = OPS.get(node.op)
+    if node.op in EFFECTS or (record is not None and record.effects):
+        return True
+    return any(has_effects(n) for block in node.blocks for n in block.nodes)
 
 
 def is_planned(node: Node) -> bool:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.ir.program import Program, Result
+from tracejit.ir.program import Call, Program, Result
+from tracejit.runtime.calls import CALLBACK, Site
 
 C_CONTIGUOUS, F_CONTIGUOUS, ALIGNED, WRITEABLE = 1, 2, 0x100, 0x400
 _WEAK_KINDS = {float: 1, int: 2, complex: 3}
@@ -80,6 +81,13 @@ class Spec:
         for slot, array in program.constants:
             self.kept.append(array)
             constants.append([slot, array.ctypes.data])
+        for step in program.steps:
+            if isinstance(step, Call):
+                site = Site(program, step)
+                self.kept.append(site)
+                constants += [[step.slot, CALLBACK], [step.slot + 1, site.number]]
+                # Python runs in between: nothing that the call looks at may go meanwhile.
+                always_release = True
         first_output = header + 12 * len(inputs)
         first_constant = first_output + 6 * len(outputs)
         words = [

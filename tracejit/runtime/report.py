@@ -11,7 +11,8 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.loops import Compute, Load, Nest, Put, Section, Store, Take
 from tracejit.ir.opdef import OPS
-from tracejit.ir.program import MatMul, MemRef, Program
+from tracejit.ir.pprint import format_attr
+from tracejit.ir.program import Call, MatMul, MemRef, Program, Step
 from tracejit.ir.types import SHORT_NAMES
 from tracejit.source import Loc
 
@@ -105,20 +106,44 @@ def _program(program: Program) -> Iterator[str]:
     else:
         yield f"runs {_count(len(program.steps), 'step')}"
     for number, step in enumerate(program.steps, 1):
-        first, *more = _matmul(step) if isinstance(step, MatMul) else _nest(step)
+        first, *more = _step(step)
         yield f"  {number}. {first}"
         yield from (f"     {line}" for line in more)
-    places = {b.place: b.nbytes for b in program.buffers if not b.result}
+    places = {b.place: b.nbytes for b in program.buffers if not b.result and not b.called}
     results = [b.nbytes for b in program.buffers if b.result]
     if results:
         yield f"allocates its results: {_sum(results)} bytes"
     if places:
-        shared = sum(not b.result for b in program.buffers) - len(places)
+        shared = sum(not b.result and not b.called for b in program.buffers) - len(places)
         others = f" ({shared} more share them)" if shared else ""
         sizes = _sum(list(places.values()))
         yield f"and {_count(len(places), 'temporary')}: {sizes} bytes{others}"
     elif program.steps:
         yield "and no temporaries"
+
+
+def _step(step: Step) -> Iterator[str]:
+    if isinstance(step, MatMul):
+        return _matmul(step)
+    return _call(step) if isinstance(step, Call) else _nest(step)
+
+
+def _call(step: Call) -> Iterator[str]:
+    operands = ", ".join(map(_type, step.inputs))
+    attrs = "".join(f", {name}={format_attr(value)}" for name, value in step.attrs)
+    results = ", ".join(map(_type, step.outputs))
+    yield f"called: {called_name(step.op)}({(operands + attrs).lstrip(', ')}) -> {results}"
+    if step.loc:
+        yield _line(step.loc)
+
+
+def called_name(op: str) -> str:
+    """What the users of a library call an op: `np.linalg.solve`."""
+    functions = OPS[op].numpy
+    if not functions:
+        return op
+    module = str(getattr(functions[0], "__module__", "") or "numpy")
+    return f"{module}.{functions[0].__name__}".replace("numpy", "np", 1)
 
 
 def _matmul(step: MatMul) -> Iterator[str]:

@@ -20,8 +20,9 @@ from tracejit import errors
 from tracejit.ir import dims
 from tracejit.ir.builder import Builder
 from tracejit.ir.dims import Dim, Shape
-from tracejit.ir.graph import Graph, Guard, Node, ScalarGuard, Value, producers
+from tracejit.ir.graph import Graph, Guard, Node, ScalarGuard, Value, defined_symbols, producers
 from tracejit.ir.interpret import run
+from tracejit.ir.opdef import OPS
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
 
@@ -69,7 +70,8 @@ def fail(cls: type[errors.TraceError], what: str, instead: str = "") -> NoReturn
 class Trace:
     """The state of one trace.
 
-    `hints` has the value of each size symbol in this call (None where a `TensorSpec` names it).
+    `hints` has the value of each size symbol in this call (None where a `TensorSpec` names it, and
+    for those in `run_time`, which nodes define, numbered in this order).
     `captures` are the concrete arrays found on the way, each an extra parameter.
     """
 
@@ -78,6 +80,8 @@ class Trace:
         self.builder = Builder()
         self.hints: dict[str, int | None] = {}
         self.renamed: dict[str, Dim] = {}
+        self.run_time: dict[str, int] = {}
+        self._decided: dict[str, tuple[Loc | None, str]] = {}
         self.captures: dict[int, tuple[np.ndarray, Any]] = {}
         self.scalar_values: dict[Value, Any] = {}
         self.aliases: dict[Value, Value] = {}
@@ -92,6 +96,13 @@ class Trace:
         """Append a node with the user's current line."""
         self.builder.loc = user_loc()
         return self.builder.apply(op, inputs, attrs)
+
+    def apply_multi(
+        self, op: str, inputs: Sequence[Value], attrs: dict[str, Any] | None = None
+    ) -> tuple[Value, ...]:
+        """Append a node with several outputs."""
+        self.builder.loc = user_loc()
+        return self.builder.apply_multi(op, inputs, attrs)
 
     def refreshed(self, value: Value) -> Value:
         """`value` with sizes decided since put into its type (the same value in the graph)."""
@@ -111,6 +122,24 @@ class Trace:
     def new_symbol(self, name: str, hint: int | None) -> Dim:
         self.hints[name] = hint
         return dims.sym(name)
+
+    def run_time_symbols(self, count: int) -> tuple[str, ...]:
+        """Names of fresh symbols for sizes that are known only when a node has run."""
+        found: list[str] = []
+        while len(found) < count:
+            name = f"d{len(self.run_time)}"
+            while name in self.hints:
+                name += "_"
+            self.run_time[name] = len(self.run_time)
+            self.new_symbol(name, None)
+            found.append(name)
+        return tuple(found)
+
+    def is_run_time(self, dim: Dim) -> bool:
+        """Whether `dim` is known only at run time, after some node."""
+        if not self.run_time or isinstance(dim, int):
+            return False
+        return not self.run_time.keys().isdisjoint(dims.free_symbols(self.canonical(dim)))
 
     def canonical(self, dim: Dim) -> Dim:
         """`dim` with everything that was decided since put in."""
@@ -159,8 +188,17 @@ class Trace:
             self._record(left, relation if holds else _NEGATED[relation], right, reason)
         return holds
 
+    def provable(self, left: Dim, relation: str, right: Dim) -> bool | None:
+        """Whether a relation holds wherever the trace is used; None where that cannot be told."""
+        difference = self.canonical(left) - self.canonical(right)
+        if isinstance(difference, int):
+            return _RELATIONS[relation](difference, 0)
+        if self._provable(difference, relation):
+            return True
+        return False if self._provable(difference, _NEGATED[relation]) else None
+
     def _decide_open(self, difference: Dim, relation: str) -> bool:
-        """For symbols of a spec: sizes are taken to be large and different from each other."""
+        """For symbols without a value: sizes are taken to be large and different."""
         env = {name: self.hints[name] for name in dims.free_symbols(difference)}
         primes = {
             name: value if value is not None else 1_000_003 + 7919 * k
@@ -187,7 +225,7 @@ class Trace:
         return False
 
     def _record(self, left: Dim, relation: str, right: Dim, reason: str) -> None:
-        if relation == "==" and self._unify(left, right):
+        if relation == "==" and self._unify(left, right, reason):
             return
         self.builder.guards.append(Guard(left, relation, right, user_loc(), reason))
         found = _lower_bound(left - right, relation)
@@ -195,20 +233,35 @@ class Trace:
             name, bound = found
             self._lower[name] = max(bound, self._lower.get(name, 0))
 
-    def _unify(self, left: Dim, right: Dim) -> bool:
+    def _unify(self, left: Dim, right: Dim, reason: str) -> bool:
         """Replace a bare symbol by the other side from now on; the shapes of params then say so."""
         for name, other in (
             (dims.symbol_name(right), left),
             (dims.symbol_name(left), right),
         ):
-            if name is not None and name not in dims.free_symbols(other):
-                self.renamed[name] = other
+            if name is None or name in dims.free_symbols(other):
+                continue
+            if self._defined_after(name, other):
+                self._rename(name, other, reason)
                 return True
         solved = _solve(left - right)
-        if solved is None:
+        if solved is None or not self._defined_after(*solved):
             return False
-        self.renamed[solved[0]] = solved[1]
+        self._rename(*solved, reason)
         return True
+
+    def _rename(self, name: str, other: Dim, reason: str) -> None:
+        self.renamed[name] = other
+        if name in self.run_time:
+            self._decided[name] = (user_loc(), reason)
+
+    def _defined_after(self, name: str, other: Dim) -> bool:
+        """Whether everything in `other` is known where the size `name` becomes known."""
+        if not self.run_time:
+            return True
+        known = self.run_time.get(name, -1)
+        latest = max((self.run_time.get(s, -1) for s in dims.free_symbols(other)), default=-1)
+        return latest < known or latest == -1
 
     def same(self, left: Dim, right: Dim, reason: str = "") -> bool:
         """Whether two sizes are equal; open symbols of a spec are made equal."""
@@ -218,7 +271,7 @@ class Trace:
         if self.hint(left) is None or self.hint(right) is None:
             if isinstance(left - right, int):
                 return False
-            if not self._unify(left, right):
+            if not self._unify(left, right, reason):
                 self.builder.guards.append(Guard(left, "==", right, user_loc(), reason))
             return True
         return self.decide(left, "==", right, reason)
@@ -259,15 +312,26 @@ class Trace:
                 found = settled[value] = Value(type, value.hint)
             return found
 
-        nodes = tuple(
-            node.with_(
-                inputs=tuple(map(settle, node.inputs)),
-                outputs=tuple(map(settle, node.outputs)),
-                attrs={k: self._settle_attr(v) for k, v in node.attrs.items()},
-            )
-            for node in graph.nodes
-        )
-        guards = []
+        nodes: list[Node] = []
+        for node in graph.nodes:
+            inputs = tuple(map(settle, node.inputs))
+            attrs = {k: self._settle_attr(v) for k, v in node.attrs.items()}
+            outputs = tuple(map(settle, node.outputs))
+            if any(name in self._decided for name in defined_symbols(node)):
+                # It still defines what it finds; a guard says that this is what was decided.
+                own = OPS[node.op].infer([v.type for v in inputs], attrs)
+                found = tuple(map(Value, own))
+                nodes.append(node.with_(inputs=inputs, outputs=found, attrs=attrs))
+                nodes += [
+                    Node("reshape", (a,), (b,), {"shape": b.type.shape}, loc=node.loc)
+                    for a, b in zip(found, outputs, strict=True)
+                ]
+                continue
+            nodes.append(node.with_(inputs=inputs, outputs=outputs, attrs=attrs))
+        guards: list[Guard | ScalarGuard] = [
+            Guard(dims.sym(name), "==", self.canonical(dims.sym(name)), *self._decided[name])
+            for name in self._decided
+        ]
         for guard in graph.guards:
             if isinstance(guard, Guard):
                 left, right = self.canonical(guard.left), self.canonical(guard.right)
@@ -278,7 +342,7 @@ class Trace:
         return Graph(
             graph.name,
             tuple(map(settle, graph.params)),
-            nodes,
+            tuple(nodes),
             tuple(map(settle, graph.results)),
             tuple(dict.fromkeys(guards)),
         )

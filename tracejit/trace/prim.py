@@ -206,6 +206,20 @@ def apply(op: str, *inputs: Tensor, **attrs: Any) -> Tensor:
     return from_value(apply_op(op, [t.value for t in inputs], attrs))
 
 
+def call(op: str, *inputs: Tensor, sizes: int = 0, **attrs: Any) -> Any:
+    """Append the library node `op`; a tensor, or a tuple of them where it has several outputs.
+
+    With `sizes`, so many fresh size symbols are passed to its type rule as `attrs["symbols"]`: dims
+    of the outputs that are known only when the call has run.
+    """
+    trace = current()
+    if sizes:
+        attrs["symbols"] = trace.run_time_symbols(sizes)
+    outputs = trace.apply_multi(op, [t.value for t in inputs], attrs)
+    found = tuple(from_value(value) for value in outputs)
+    return found[0] if len(found) == 1 else found
+
+
 def cast(x: Any, dtype: Any) -> Tensor:
     """`x` with another dtype, unsafe casts included; `x` itself where nothing changes."""
     tensor = lift(x)

@@ -111,7 +111,18 @@ class Size:
         value = as_dim(other)
         if value is None:
             return NotImplemented
-        return current().decide(_own_dim(self), relation, value, "a comparison of sizes")
+        trace, own = current(), _own_dim(self)
+        if trace.is_run_time(own - value):
+            known = trace.provable(own, relation, value)
+            if known is None:
+                fail(
+                    errors.ConcretizationError,
+                    f"a comparison that Python needs now, {own} {relation} {value}, is about a "
+                    "size that is known only at run time",
+                    "np.where or np.minimum and np.maximum, which take such sizes",
+                )
+            return known
+        return trace.decide(own, relation, value, "a comparison of sizes")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or ufunc not in FUNCTIONS:
@@ -152,6 +163,12 @@ class Size:
         trace, dim = current(), _own_dim(self)
         value = trace.hint(dim)
         if value is None:
+            if trace.is_run_time(dim):
+                fail(
+                    errors.ConcretizationError,
+                    f"the size {dim} is needed as a Python int, but is known only at run time",
+                    "use it in arithmetic, shapes and slices, or pass the size as an argument",
+                )
             fail(
                 errors.ConcretizationError,
                 f"the size {dim} is needed as a Python int, but the TensorSpec leaves it open",
