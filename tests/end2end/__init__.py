@@ -1,0 +1,1 @@
+"""Whole programs, from the user's function to results and arguments afterwards."""
