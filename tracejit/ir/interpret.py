@@ -40,8 +40,9 @@ def bind_sizes(graph: Graph, args: Sequence[np.ndarray]) -> dict[str, int]:
         if expected != np.shape(arg):
             raise ValueError(f"{graph.name}: {value.type} expected, shape {np.shape(arg)} came")
     for guard in graph.guards:
-        known = isinstance(guard, Guard) and guard.symbols <= env.keys()
-        if known and not guard_holds(guard, env):
+        if not isinstance(guard, Guard) or not guard.symbols <= env.keys():
+            continue
+        if not guard_holds(guard, env):
             raise ValueError(f"{graph.name}: guard {guard} does not hold")
     return env
 

@@ -25,6 +25,7 @@ from tracejit.ir.interpret import run
 from tracejit.ir.opdef import OPS
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
+from tracejit.trace.solving import lower_bound, solve, without_implied
 
 _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda a, b: a == b,
@@ -179,7 +180,10 @@ class Trace:
         if isinstance(difference, int):
             return _RELATIONS[relation](difference, 0)
         a, b = self.hint(left), self.hint(right)
-        if a is None or b is None:
+        if self.is_run_time(difference):
+            # What is asked for is taken to hold, unless it cannot; checked when the size is known.
+            holds = not self._provable(difference, _NEGATED[relation])
+        elif a is None or b is None:
             holds = self._decide_open(difference, relation)
         else:
             holds = _RELATIONS[relation](a, b)
@@ -228,7 +232,7 @@ class Trace:
         if relation == "==" and self._unify(left, right, reason):
             return
         self.builder.guards.append(Guard(left, relation, right, user_loc(), reason))
-        found = _lower_bound(left - right, relation)
+        found = lower_bound(left - right, relation)
         if found is not None:
             name, bound = found
             self._lower[name] = max(bound, self._lower.get(name, 0))
@@ -244,7 +248,7 @@ class Trace:
             if self._defined_after(name, other):
                 self._rename(name, other, reason)
                 return True
-        solved = _solve(left - right)
+        solved = solve(left - right)
         if solved is None or not self._defined_after(*solved):
             return False
         self._rename(*solved, reason)
@@ -299,7 +303,7 @@ class Trace:
     def finish(self, results: Sequence[Value]) -> Graph:
         """The graph of everything traced, with every decision on sizes put in."""
         graph = self.builder.finish(self.name, results)
-        graph = graph.with_(guards=_without_implied(graph.guards))
+        graph = graph.with_(guards=without_implied(graph.guards))
         if not self.renamed:
             return graph
         settled: dict[Value, Value] = {}
@@ -406,62 +410,6 @@ class Trace:
             value = self.builder.param(TensorType(array.dtype, tuple(shape)))
             found = self.captures[id(array)] = (array, value)
         return found[1]
-
-
-def _lower_bound(difference: Dim, relation: str) -> tuple[str, int] | None:
-    """The symbol and its least value, if `difference relation 0` says just that."""
-    if relation in ("<", "<="):
-        difference, relation = -difference, ">" if relation == "<" else ">="
-    if relation == "!=" and dims.is_nonnegative(difference):
-        relation = ">"
-    if relation not in (">", ">=") or isinstance(difference, int):
-        return None
-    if relation == ">":
-        difference = difference - 1
-    names = dims.free_symbols(difference)
-    if len(names) != 1:
-        return None
-    (name,) = names
-    offset = dims.evaluate(difference, {name: 0})
-    factor = dims.evaluate(difference, {name: 1}) - offset
-    if factor <= 0 or difference != dims.sym(name) * factor + offset:
-        return None
-    return name, -(offset // factor)
-
-
-def _without_implied(guards: Sequence[Guard | ScalarGuard]) -> tuple[Guard | ScalarGuard, ...]:
-    """`guards` with only the strongest of the lower bounds of each size."""
-    strongest: dict[str, int] = {}
-    bounds: list[tuple[str, int] | None] = []
-    for guard in guards:
-        found = None
-        if isinstance(guard, Guard):
-            found = _lower_bound(guard.left - guard.right, guard.relation)
-        if found is not None:
-            strongest[found[0]] = max(found[1], strongest.get(found[0], 0))
-        bounds.append(found)
-    kept = []
-    for guard, found in zip(guards, bounds, strict=True):
-        if found is None or strongest.get(found[0]) == found[1]:
-            kept.append(guard)
-            if found is not None:
-                del strongest[found[0]]
-    return tuple(kept)
-
-
-def _solve(difference: Dim) -> tuple[str, Dim] | None:
-    """A symbol, and what it is where `difference` is 0: `m` and `n + 1` for `n - m + 1`."""
-    found = None
-    for monomial, coefficient in difference.terms if isinstance(difference, dims.Expr) else ():
-        if len(monomial) == 1 and isinstance(monomial[0], dims.Sym) and coefficient in (1, -1):
-            name = monomial[0].name
-            rest = (difference - coefficient * dims.sym(name)) * -coefficient
-            if name in dims.free_symbols(rest):
-                continue
-            if dims.is_nonnegative(rest):
-                return name, rest
-            found = found or (name, rest)
-    return found
 
 
 def producers_of(
