@@ -36,7 +36,8 @@ class Executable:
     """A compiled graph. `run` takes the params as arrays and gives the results as fresh arrays,
     or NumPy scalars where they have rank 0.
 
-    `code` is what the back end made of `program`; None where the graph is interpreted.
+    `code` is what the back end made of `program`; None where the graph is interpreted. Compiled
+    code writes params that the function writes in place, the interpreter gives what they become.
     """
 
     graph: Graph
@@ -91,12 +92,18 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
     entry = native.make_entry(table.words, traced.graph.name)
     weak = [p.weak for p in program.params]
 
+    written = [p for p, _ in traced.graph.written]
+
     def call(arrays: Sequence[Any]) -> Sequence[np.ndarray]:
         found = entry(*(a if w else np.asarray(a) for a, w in zip(arrays, weak, strict=True)))
+        if found is NotImplemented:
+            plain = [_plain(a, p) for a, p in zip(arrays, program.params, strict=True)]
+            found = entry(*plain)
+            for k in written:
+                if not np.may_share_memory(plain[k], arrays[k]):
+                    np.copyto(arrays[k], plain[k])
         if type(found) is int:
             raise status_error(found, traced.graph, arrays)
-        if found is NotImplemented:
-            found = entry(*(_plain(a, p) for a, p in zip(arrays, program.params, strict=True)))
         if found is NotImplemented:
             raise AssertionError(f"{traced.graph.name}: the code does not take its arguments")
         return found

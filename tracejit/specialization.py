@@ -81,8 +81,9 @@ class Specialization:
         if self.written:
             _check_writable(traced, arrays)
         found = self.executable.run(arrays)
-        for number, index in traced.writebacks:
-            np.copyto(arrays[number], found[index])
+        if self.executable.program is None:
+            for number, index in traced.writebacks:
+                np.copyto(arrays[number], found[index])
         leaves: list[Any] = []
         for output in traced.outputs:
             if output.kind == "array":

@@ -11,7 +11,8 @@ from tracejit.ir.opdef import OPS
 from tracejit.ir.ops.reduce import ARG_REDUCTIONS, identity
 from tracejit.ir.types import BOOL, INTP
 from tracejit.passes import maps
-from tracejit.passes.nest_builder import Code, Key, NestBuilder
+from tracejit.passes.maps import Map
+from tracejit.passes.nest_builder import Code, Key, NestBuilder, Output
 
 COLUMN_CHUNK = 512
 
@@ -37,25 +38,25 @@ class ColumnNests:
             node = b.computed(key)
             if node is not None and OPS[node.op].kind == "reduce":
                 reduces.setdefault(b.stage(key) - 1, []).append(key)
-        full: dict[int, list[Key]] = {}
-        for key in b.outputs:
-            if self._full(key):
-                full.setdefault(b.stage(key), []).append(key)
+        full: dict[int, list[Output]] = {}
+        for output in b.outputs:
+            if self._full(output.map):
+                full.setdefault(b.stage(output.key), []).append(output)
         for stage in range(max([*reduces, *full], default=-1) + 1):
             init = self._section((self.lane,))
             main = Code(self.loop, self.row)
             for key in reduces.get(stage, []):
                 self._accumulate(key, init, main)
-            for key in full.get(stage, []):
-                self._store(key, main)
+            for output in full.get(stage, []):
+                self._store(output, main)
             self.sections.append(main)
-        for key in b.outputs:
-            if not self._full(key):
-                self._store(key, self._section((self.lane,)))
+        for output in b.outputs:
+            if not self._full(output.map):
+                self._store(output, self._section((self.lane,)))
         return b.finish(self.outer, self.sections)
 
-    def _full(self, key: Key) -> bool:
-        return any(a in self.b.reduced for a in maps.axes_of(key[1]))
+    def _full(self, map: Map) -> bool:
+        return any(a in self.b.reduced for a in maps.axes_of(map))
 
     def _section(self, axes: tuple[int, ...]) -> Code:
         code = Code(axes, self.row)
@@ -71,7 +72,7 @@ class ColumnNests:
             return self.row
         if (
             code.axes == self.loop
-            and not self._full(key)
+            and not self._full(key[1])
             and key not in b.spilled
             and b.computed(key) is not None
         ):
@@ -126,10 +127,10 @@ class ColumnNests:
         var = self.b.var()
         code.body += [Constant(var, value, dtype), Store(address, var, dtype)]
 
-    def _store(self, key: Key, code: Code) -> None:
+    def _store(self, output: Output, code: Code) -> None:
         b = self.b
-        value, map = key
-        var = b.emit(key, code, self.place)
+        value, map = output.value, output.map
+        var = b.emit(output.key, code, self.place)
         code.body.append(Store(b.address(value, map, True), var, value.type.dtype))
-        if code.axes == self.loop:
-            b.spilled.setdefault(key, b.address(value, map))
+        if code.axes == self.loop and b.computed(output.key) is not None:
+            b.spilled.setdefault(output.key, b.address(value, map))

@@ -14,46 +14,27 @@ Attributes of a fused node: `extents` of its axes, `reduced` axes, and the `maps
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from tracejit.ir import dims
 from tracejit.ir.dims import Dim
-from tracejit.ir.graph import Graph, Node, Value, producers
+from tracejit.ir.graph import (
+    Graph,
+    Node,
+    Value,
+    mentioned_symbols,
+    symbol_definers,
+)
 from tracejit.ir.opdef import OPS
 from tracejit.ir.target import Target
 from tracejit.passes import maps
-from tracejit.passes.maps import VIEWS, Map
-
-FREE = frozenset({"const", "size", "iota"})
-"""Nodes that cost nothing and are repeated in every group that reads them."""
+from tracejit.passes.maps import VIEWS, Entry, Map
+from tracejit.passes.order import Group, Order, Unit
+from tracejit.passes.regroup import Grouping, fusable, is_free, regroup
 
 CHEAP_FLOPS = 2.0
 """A value that costs at most this many additions from memory is recomputed rather than stored."""
 
 
-@dataclass(eq=False)
-class Group:
-    """A fused node in the making."""
-
-    extents: list[Dim]
-    reduced: tuple[int, ...] = ()
-    members: dict[Node, None] = field(default_factory=dict)
-    copies: dict[Node, None] = field(default_factory=dict)
-    maps: dict[Value, Map] = field(default_factory=dict)
-    stands_for: Group | None = None
-
-    def find(self) -> Group:
-        """The group this one was merged into."""
-        group = self
-        while group.stands_for is not None:
-            group = group.stands_for
-        return group
-
-    @property
-    def kept(self) -> frozenset[int]:
-        return frozenset(range(len(self.extents))) - set(self.reduced)
-
-
-Unit = Group | Node
 Request = tuple[Group, Map]
 
 
@@ -62,25 +43,15 @@ def fuse(graph: Graph, target: Target) -> Graph:
     return _Fuser(graph).run()
 
 
-def is_free(node: Node) -> bool:
-    """Whether a node is repeated wherever it is read; arrays of constants are read from memory."""
-    return node.op in FREE and not (node.op == "const" and node.output.type.ndim)
-
-
-def fusable(node: Node) -> bool:
-    """Whether a node can be part of a loop nest."""
-    kind = OPS[node.op].kind
-    return kind in ("elementwise", "reduce")
-
-
 class _Fuser:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.producer = producers(graph)
+        self.order = Order(graph)
+        self.producer = self.order.producer
         self.requests: dict[Value, list[Request]] = {}
-        self.readers: dict[Value, list[Unit]] = {}
         self.stored: set[Value] = set(graph.results)
         self.groups: list[Group] = []
+        self.definers = symbol_definers(graph)
 
     def run(self) -> Graph:
         for node in reversed(self.graph.nodes):
@@ -88,14 +59,19 @@ class _Fuser:
                 continue
             if node.op in VIEWS:
                 if node.output in self.stored:
-                    self._store(node.inputs[0], self.readers.get(node.output, ()))
+                    self._store(node.inputs[0], self.order.readers.get(node.output, ()))
+                    for unit in self.order.readers.get(node.output, ()):
+                        self._note_sizes(node, unit)
             elif fusable(node):
                 self._place(node)
+            elif node.op == "update":
+                self._place_write(node)
             else:
+                self._note_sizes(node, node)
                 for value in node.inputs:
                     self._store(value, (node,))
         self._merge_siblings()
-        return self._rebuild()
+        return regroup(self.graph, Grouping(self.groups, self.stored, self.order))
 
     # Placing one node.
 
@@ -110,16 +86,21 @@ class _Fuser:
             wanted = self._unite(value, wanted)
         if len(wanted) == 1:
             ((group, map),) = wanted
-            if self._join(node, group, map, stored):
+            if self._may_read(node, group, map) and self._join(node, group, map, stored):
                 return
-        if wanted and not stored and self._cheap(node):
+        if (
+            wanted
+            and not stored
+            and self._cheap(node)
+            and all(self._may_read(node, group, map) for group, map in wanted)
+        ):
             for group, map in wanted:
                 group.copies[node] = None
                 self._request_inputs(node, group, map)
             return
         self.stored.add(value)
         for group, _ in wanted:
-            self._note_reader(value, group)
+            self.order.note_reader(value, group)
         self._start(node)
 
     def _start(self, node: Node) -> None:
@@ -134,12 +115,52 @@ class _Fuser:
         self.groups.append(group)
         self._add(node, group, map)
 
+    def _place_write(self, node: Node) -> None:
+        """A group that writes a region of memory which exists; what it writes may join it."""
+        if node.output not in self.stored:
+            return
+        base, value = node.inputs
+        starts, sizes, steps = (node.attrs[k] for k in ("starts", "sizes", "steps"))
+        group = Group(list(sizes))
+        self.groups.append(group)
+        group.members[node] = None
+        group.maps[node.output] = tuple(
+            (k, start, step) for k, (start, step) in enumerate(zip(starts, steps, strict=True))
+        )
+        self.order.place(node, group)
+        self._note_sizes(node, group)
+        self.stored.add(base)
+        self.order.note_reader(base, group)
+        region = base.type.with_shape(tuple(sizes))
+        self._request(
+            value, group, maps.operand_map(maps.identity(region.shape), region, value.type)
+        )
+
     def _add(self, node: Node, group: Group, map: Map) -> None:
         group.members[node] = None
         group.maps[node.output] = map
         self._request_inputs(node, group, map)
 
+    def _note_sizes(self, node: Node, reader: Unit) -> None:
+        """`reader` depends on the nodes that define the sizes which `node` mentions.
+
+        So it does where no value of theirs goes into it; this keeps groups from going round.
+        """
+        if not self.definers:
+            return
+        pending = [node]
+        while pending:
+            found = pending.pop()
+            for name in mentioned_symbols(found) & self.definers.keys():
+                if self.definers[name] is not node:
+                    self.order.note_reader(self.definers[name].outputs[0], reader)
+            for value in found.inputs:
+                inner = self.producer.get(value)
+                if inner is not None and (is_free(inner) or inner.op in VIEWS):
+                    pending.append(inner)
+
     def _request_inputs(self, node: Node, group: Group, map: Map) -> None:
+        self._note_sizes(node, group)
         if OPS[node.op].kind == "reduce":
             self._request(node.inputs[0], group, maps.reduce_map(node, map, group.reduced))
             return
@@ -149,6 +170,7 @@ class _Fuser:
 
     def _request(self, value: Value, group: Group, map: Map) -> None:
         value, map = maps.through_views(value, map, self.producer)
+        self.order.note_read(value, group)
         node = self.producer.get(value)
         if node is None or is_free(node):
             return
@@ -160,21 +182,63 @@ class _Fuser:
     def _store(self, value: Value, readers: Iterable[Unit]) -> None:
         self.stored.add(value)
         for reader in readers:
-            self._note_reader(value, reader)
-
-    def _note_reader(self, value: Value, reader: Unit) -> None:
-        known = self.readers.setdefault(value, [])
-        if reader not in known:
-            known.append(reader)
+            self.order.note_reader(value, reader)
+            self.order.note_read(value, reader)
 
     # Whether a node may join.
+
+    def _may_read(self, node: Node, group: Group, map: Map) -> bool:
+        """Whether `node`, computed in `group`, still sees the memory it reads as it should.
+
+        The write that ends a version of memory must not come before the group; within the group,
+        an element may be read only where it is written.
+        """
+        order = self.order
+        for value, at in self._operands(node, group, map):
+            write = order.writer.get(order.root(value))
+            if write is None:
+                continue
+            unit = order.unit(write)
+            if unit is group:
+                if group.reduced or OPS[node.op].kind == "reduce":
+                    return False
+                if not self._is_aligned(write, value, at, group):
+                    return False
+            elif order.reaches(unit, group):
+                return False
+        return True
+
+    def _is_aligned(self, write: Node, value: Value, at: Map, group: Group) -> bool:
+        """Whether `value` is read where `write` replaces it, element by element, or elsewhere."""
+        base, there = maps.through_views(write.inputs[0], group.maps[write.output], self.producer)
+        if base is not value:
+            return False
+        pairs = [(_settled(a, group), _settled(b, group)) for a, b in zip(at, there, strict=True)]
+        if all(a == b for a, b in pairs):
+            return True
+        return any(_are_apart(a, b, group) for a, b in pairs)
+
+    def _operands(self, node: Node, group: Group, map: Map) -> list[tuple[Value, Map]]:
+        """What `node` reads, past views, and where. For a reduction only what it reads counts."""
+        if OPS[node.op].kind == "reduce":
+            value = node.inputs[0]
+            whole = maps.identity(value.type.shape)
+            return [maps.through_views(value, whole, self.producer)]
+        out = node.output.type
+        return [
+            maps.through_views(v, maps.operand_map(map, out, v.type), self.producer)
+            for v in dict.fromkeys(node.inputs)
+        ]
 
     def _join(self, node: Node, group: Group, map: Map, stored: bool) -> bool:
         shape = node.output.type.shape
         if stored:
             if not maps.is_plain(map, shape, group.extents):
                 return False
-            if any(self._reaches(reader, group) for reader in self.readers.get(node.output, ())):
+            if any(
+                self.order.reaches(reader, group)
+                for reader in self.order.readers.get(node.output, ())
+            ):
                 return False
         if OPS[node.op].kind == "reduce":
             if not self._join_reduction(node, group, map):
@@ -212,6 +276,8 @@ class _Fuser:
 
     def _join_reduction(self, node: Node, group: Group, map: Map) -> bool:
         """Find the nest axes for the reduced axes of `node`; add them where there are none."""
+        if any(self.order.root(w.inputs[0]) in self.order.reads(group) for w in group.writes):
+            return False
         if not maps.is_plain(map, node.output.type.shape, group.extents):
             return False
         source = node.inputs[0].type
@@ -302,7 +368,7 @@ class _Fuser:
         if full and bool(group.reduced) != bool(into.reduced):
             # A full reduction and an elementwise group are shared out to threads differently.
             return False
-        if self._reaches(group, into) or self._reaches(into, group):
+        if self.order.reaches(group, into) or self.order.reaches(into, group):
             return False
         into.reduced = into.reduced or reduced
         into.members.update(group.members)
@@ -314,6 +380,7 @@ class _Fuser:
                 (into, _rename(m, renaming)) if g.find() is group else (g, m) for g, m in requests
             ]
         group.stands_for = into
+        self.order.merged(group, into)
         self.groups.remove(group)
         return True
 
@@ -343,107 +410,26 @@ class _Fuser:
                     found.add(value)
         return found
 
-    def _reaches(self, start: Unit, goal: Group) -> bool:
-        """Whether something computed by `start` goes, through whatever nodes, into `goal`."""
-        pending: list[Unit] = [start.find() if isinstance(start, Group) else start]
-        seen: set[Unit] = set()
-        while pending:
-            unit = pending.pop()
-            if unit is goal:
-                return True
-            if unit in seen:
-                continue
-            seen.add(unit)
-            nodes = unit.members if isinstance(unit, Group) else (unit,)
-            for node in nodes:
-                for value in node.outputs:
-                    for reader in self.readers.get(value, ()):
-                        pending.append(reader.find() if isinstance(reader, Group) else reader)
-        return False
 
-    # The new graph.
+def _settled(entry: Entry, group: Group) -> Entry:
+    """An entry of a map without an axis of size 1, whose index is always 0."""
+    axis, start, _ = entry
+    return (None, start, 0) if axis is not None and group.extents[axis] == 1 else entry
 
-    def _rebuild(self) -> Graph:
-        owner = {node: group for group in self.groups for node in group.members}
-        fused = {group: self._fused_node(group) for group in self.groups}
-        order: list[Node] = []
-        done: set[Node | Group] = set()
-        needed = {node for node in self.graph.nodes if self._stays(node)}
 
-        def emit(node: Node) -> None:
-            stack: list[tuple[Node, bool]] = [(node, False)]
-            while stack:
-                node, ready = stack.pop()
-                unit: Node | Group = owner.get(node, node)
-                if unit in done:
-                    continue
-                new = fused[unit] if isinstance(unit, Group) else node
-                if ready:
-                    done.add(unit)
-                    order.append(new)
-                    continue
-                stack.append((node, True))
-                for value in new.inputs:
-                    inner = self.producer.get(value)
-                    if inner is not None:
-                        stack.append((inner, False))
+def _are_apart(a: Entry, b: Entry, group: Group) -> bool:
+    """Whether the ranges of two entries provably share no index."""
+    (low_a, high_a), (low_b, high_b) = (_range(e, group) for e in (a, b))
+    return dims.is_nonnegative(low_a - high_b - 1) or dims.is_nonnegative(low_b - high_a - 1)
 
-        for node in self.graph.nodes:
-            if node in needed or node in owner:
-                emit(node)
-        return self.graph.with_(nodes=tuple(order))
 
-    def _stays(self, node: Node) -> bool:
-        """Whether a node that is in no group is still needed in memory."""
-        if is_free(node) or node.op in VIEWS:
-            return node.output in self.stored
-        return not fusable(node)
-
-    def _fused_node(self, group: Group) -> Node:
-        inside = group.members.keys() | group.copies.keys()
-        nodes: dict[Node, None] = {}
-        params: dict[Value, None] = {}
-        pending = [v for n in group.members for v in n.outputs]
-        while pending:
-            value = pending.pop()
-            node = self.producer.get(value)
-            local = node is not None and (
-                node in inside or is_free(node) or (node.op in VIEWS and not self._opaque(node))
-            )
-            if not local:
-                params[value] = None
-            elif node is not None and node not in nodes:
-                nodes[node] = None
-                pending.extend(node.inputs)
-        position = self._position
-        body = sorted(nodes, key=position.__getitem__)
-        outputs = [v for n in body if n in group.members for v in n.outputs if v in self.stored]
-        inputs = tuple(params)
-        block = Graph("fused", inputs, tuple(body), tuple(outputs))
-        loc = next((n.loc for n in reversed(body) if n in group.members and n.loc), None)
-        return Node(
-            "fused",
-            inputs,
-            tuple(outputs),
-            {
-                "extents": tuple(group.extents),
-                "reduced": group.reduced,
-                "maps": tuple(group.maps[v] for v in outputs),
-            },
-            (block,),
-            loc=loc,
-        )
-
-    def _opaque(self, node: Node) -> bool:
-        """Whether a view cannot be folded into loads (a reshape that merges or splits axes)."""
-        return maps.view_map(node, maps.identity(node.output.type.shape)) is None
-
-    @property
-    def _position(self) -> dict[Node, int]:
-        found = self.__dict__.get("_positions")
-        if found is None:
-            found = self.__dict__["_positions"] = {n: k for k, n in enumerate(self.graph.nodes)}
-        return found
+def _range(entry: Entry, group: Group) -> tuple[Dim, Dim]:
+    """The first and the last index of an entry."""
+    axis, start, step = entry
+    if axis is None:
+        return start, start
+    far = start + (group.extents[axis] - 1) * step
+    return (start, far) if step > 0 else (far, start)
 
 
 def _axis_renaming(map: Map, other: Map) -> dict[int, int] | None:

@@ -15,7 +15,8 @@ import numpy as np
 
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
-from tracejit.ir.graph import Graph, Guard, Node, ScalarGuard, Value
+from tracejit.ir.graph import Graph, Node, ScalarGuard, Value
+from tracejit.ir.opdef import OPS
 from tracejit.ir.program import (
     STATUS_WORD,
     Buffer,
@@ -27,6 +28,8 @@ from tracejit.ir.program import (
     contiguous_strides,
 )
 from tracejit.passes import maps
+from tracejit.passes.calls import checked_at_entry, library_call
+from tracejit.passes.index_nests import gather, scatter
 from tracejit.passes.nests import fused_nests
 from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, take, update
 from tracejit.passes.results import finish_results
@@ -60,8 +63,8 @@ class Lowering:
         for position, node in enumerate(self.graph.nodes):
             self._lower(node)
             self._release(position)
+        self._write_back()
         results = finish_results(self)
-        guards = [g for g in self.graph.guards if isinstance(g, Guard)]
         scalar_guards = [g for g in self.graph.guards if isinstance(g, ScalarGuard)]
         return Program(
             name=self.graph.name,
@@ -69,7 +72,7 @@ class Lowering:
             params=self.params,
             symbols=self.symbols,
             checks=tuple(self.checks),
-            guards=tuple(guards),
+            guards=checked_at_entry(self.graph),
             scalar_guards=tuple(scalar_guards),
             constants=tuple(self.constants),
             buffers=tuple(self.buffers.values()),
@@ -77,9 +80,20 @@ class Lowering:
             results=results,
         )
 
+    def _write_back(self) -> None:
+        """Copy what a written parameter becomes into its memory, where it does not lie there.
+
+        It does not where it was written through a reshape that its strides do not allow as a view.
+        """
+        for p, r in self.graph.written:
+            found, target = (self.memory[v] for v in (self.graph.results[r], self.graph.params[p]))
+            if found != target:
+                name = f"nest{len(self.steps)}"
+                self.steps.append(copy_nest(found, target, name, None, "write back"))
+
     # The frame.
 
-    def _words(self, count: int) -> int:
+    def new_words(self, count: int) -> int:
         first = self.words
         self.words += count
         return first
@@ -87,7 +101,7 @@ class Lowering:
     def _param(self, value: Value, layout: str, weak: type | None) -> Param:
         slot = self.words
         param = Param(slot, value.type, layout, weak, value.hint)
-        self._words(param.words)
+        self.new_words(param.words)
         rank = value.type.ndim
         strides: tuple[Dim, ...]
         item = value.type.dtype.itemsize
@@ -128,6 +142,9 @@ class Lowering:
         for position, node in enumerate(self.graph.nodes):
             if node.op in maps.VIEWS:
                 root[node.output] = root.get(node.inputs[0], node.inputs[0])
+            for value, number in zip(node.outputs, node.reuses, strict=False):
+                if number is not None:
+                    root[value] = root.get(node.inputs[number], node.inputs[number])
             for value in node.inputs:
                 last[root.get(value, value)] = position
         for value in self.graph.results:
@@ -142,7 +159,7 @@ class Lowering:
         for value in self.last_use.get(position, ()):
             ref = self.memory.get(value)
             buffer = self.buffers.get(ref.slot) if ref is not None else None
-            if buffer is not None and not buffer.result:
+            if buffer is not None and not buffer.result and not buffer.called:
                 self.free.append((buffer.place, buffer.nbytes))
 
     def new_buffer(self, dtype: np.dtype, shape: tuple[Dim, ...], result: bool = False) -> MemRef:
@@ -158,7 +175,7 @@ class Lowering:
             else:
                 place = self.places
                 self.places += 1
-        slot = self._words(1)
+        slot = self.new_words(1)
         self.buffers[slot] = Buffer(slot, nbytes, result, place)
         return MemRef(slot, 0, contiguous_strides(shape, dtype.itemsize), shape, dtype)
 
@@ -177,15 +194,27 @@ class Lowering:
     def _lower(self, node: Node) -> None:
         if node.op == "fused":
             columns_first = self._reads_columns_first(node)
+            self._take_over(node)
             for value in node.outputs:
-                self.allocate(value, columns_first and value.type.shape == node.attrs["extents"])
+                if value not in self.memory:
+                    whole = value.type.shape == node.attrs["extents"]
+                    self.allocate(value, columns_first and whole)
             name = f"nest{len(self.steps)}"
             self.steps.extend(fused_nests(node, self.memory, name, self.new_buffer))
             return
         handler = _HANDLERS.get(node.op)
+        if handler is None and OPS[node.op].kind == "library":
+            library_call(self, node)
+            return
         if handler is None:
             raise NotImplementedError(f"no lowering for {node.op}")
         handler(self, node)
+
+    def _take_over(self, node: Node) -> None:
+        """Put the outputs that are written in place where the inputs are that they replace."""
+        for value, number in zip(node.outputs, node.reuses, strict=False):
+            if number is not None:
+                self.memory[value] = self.memory[node.inputs[number]]
 
     def _reads_columns_first(self, node: Node) -> bool:
         """Whether a nest reads whole arrays, all of them in Fortran order.
@@ -238,7 +267,7 @@ class Lowering:
     def _const(self, node: Node) -> None:
         shape: Any = node.output.type.shape
         array = np.ascontiguousarray(node.attrs["value"]).reshape(shape)
-        slot = self._words(1)
+        slot = self.new_words(1)
         self.constants.append((slot, array))
         strides = contiguous_strides(array.shape, array.dtype.itemsize)
         self.memory[node.output] = MemRef(slot, 0, strides, array.shape, array.dtype)
@@ -273,12 +302,15 @@ class Lowering:
 
     def _structural(self, node: Node) -> None:
         inputs = [self.memory[v] for v in node.inputs]
-        out = self.allocate(node.output)
+        self._take_over(node)
+        out = self.memory.get(node.output) or self.allocate(node.output)
         name = f"nest{len(self.steps)}"
         build = {
             "concatenate": concatenate,
             "update": update,
             "take": take,
+            "gather": gather,
+            "scatter": scatter,
             "cumsum": cumulate,
             "cumprod": cumulate,
             "cummin": cumulate,
@@ -294,7 +326,17 @@ _HANDLERS = {
     "iota": Lowering._generated,
     "matmul": Lowering._matmul,
     **dict.fromkeys(
-        ("concatenate", "update", "take", "cumsum", "cumprod", "cummin", "cummax"),
+        (
+            "concatenate",
+            "update",
+            "take",
+            "gather",
+            "scatter",
+            "cumsum",
+            "cumprod",
+            "cummin",
+            "cummax",
+        ),
         Lowering._structural,
     ),
 }

@@ -99,6 +99,9 @@ def is_plain(map: Map, shape: Shape, extents: Mapping[int, Dim] | Sequence[Dim])
 
 VIEWS = frozenset({"transpose", "broadcast_to", "slice", "reshape"})
 
+FREE = frozenset({"const", "size", "iota"})
+"""Nodes that cost nothing and are repeated wherever they are read."""
+
 
 def through_views(
     value: Value,

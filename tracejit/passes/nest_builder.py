@@ -35,6 +35,15 @@ from tracejit.passes.maps import Map
 Key = tuple[Value, Map]
 
 
+@dataclass(frozen=True)
+class Output:
+    """What a nest stores: the computed value `key`, as element `map` of `value` in memory."""
+
+    key: Key
+    value: Value
+    map: Map
+
+
 @dataclass
 class Code:
     """Instructions for one place, and the vars that hold values there."""
@@ -76,8 +85,8 @@ class NestBuilder:
         self.prologue = Code(())
         self.stages: dict[Key, int] = {}
         self.spilled: dict[Key, Address] = {}
-        self.outputs: list[tuple[Value, Map]] = [
-            (v, self._settle(m))
+        self.outputs = [
+            self._output(v, self._settle(m))
             for v, m in zip(self.block.results, node.attrs["maps"], strict=True)
         ]
         self.live = tuple(a for a, d in enumerate(self.extents) if d != 1)
@@ -95,6 +104,16 @@ class NestBuilder:
             else (axis, start, step)
             for axis, start, step in map
         )
+
+    def _output(self, value: Value, map: Map) -> Output:
+        """What is stored at `map` of `value`; for a write into memory the value that is written."""
+        node = self.producer.get(value)
+        if node is None or node.op != "update":
+            return Output((value, map), value, map)
+        source = node.inputs[1]
+        region = value.type.with_shape(tuple(node.attrs["sizes"]))
+        here = self._settle(maps.identity(region.shape))
+        return Output(self.read(source, maps.operand_map(here, region, source.type)), value, map)
 
     def read(self, value: Value, map: Map) -> Key:
         """The computed value or memory that a read comes down to."""
@@ -146,7 +165,7 @@ class NestBuilder:
         """Every value that is read or written, producers first."""
         order: dict[Key, None] = {}
         for output in self.outputs:
-            stack: list[tuple[Key, bool]] = [(output, False)]
+            stack: list[tuple[Key, bool]] = [(output.key, False)]
             while stack:
                 key, ready = stack.pop()
                 if ready:
@@ -164,12 +183,12 @@ class NestBuilder:
         votes = dict.fromkeys(self.live, 0)
         self.all_keys = self.keys()
         accesses = [k for k in self.all_keys if self.computed(k) is None and k[0] in self.memory]
-        for value, map in [*accesses, *self.outputs]:
+        for value, map in [*accesses, *((o.value, o.map) for o in self.outputs)]:
             ref = self.memory[value]
             for axis, stride in self._strides(ref, map):
                 if axis in votes and stride == ref.dtype.itemsize:
                     votes[axis] += 1
-        rows = any(maps.axes_of(m) < set(self.live) for _, m in self.outputs)
+        rows = any(maps.axes_of(o.map) < set(self.live) for o in self.outputs)
         if rows and not self.reduced:
             return self.live[-1]
         return max(self.live, key=lambda a: (votes[a], a in self.reduced, a))
@@ -326,14 +345,20 @@ class NestBuilder:
             scratch=tuple(self.scratch),
             flops=max(1.0, flops),
             ops=sum(1 for n in self.block.nodes if self.computed((n.output, ())) is not None),
-            streams=not self.reduced,
+            streams=not self.reduced and not self._reads_what_it_writes(),
             loc=self.node.loc,
             title=title or _title(self.block),
         )
         return nest
 
+    def _reads_what_it_writes(self) -> bool:
+        written = {o.slot for o in self.operands if o.written}
+        loaded = (v for v, _ in self.keys() if v in self.memory and self.producer.get(v) is None)
+        return any(self.memory[v].slot in written for v in loaded)
+
 
 def _title(block: Graph) -> str:
-    names = [n.op for n in block.nodes if OPS[n.op].kind in ("elementwise", "reduce")]
+    kinds = ("elementwise", "reduce")
+    names = [n.op for n in block.nodes if OPS[n.op].kind in kinds or n.op == "update"]
     shown = ", ".join(names[:8])
     return shown if len(names) <= 8 else f"{shown}, ... {len(names)} ops"

@@ -19,6 +19,7 @@ from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
 from tracejit.passes.fuse import fuse
 from tracejit.passes.simplify import simplify
+from tracejit.passes.writes import writes_in_place
 
 Pass = Callable[[Graph, Target], Graph]
 
@@ -32,6 +33,7 @@ SIMPLIFICATION: tuple[Pass, ...] = (
 
 PASSES: tuple[Pass, ...] = (
     *SIMPLIFICATION,
+    writes_in_place,
     fuse,
 )
 """Every pass, in the order in which they run."""

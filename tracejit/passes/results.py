@@ -30,10 +30,16 @@ class Memory(Protocol):
 
 
 def finish_results(lowering: Memory) -> tuple[Result, ...]:
-    """Each result in memory of its own, which it fills: views and repeated ones are copied."""
+    """Each result in memory of its own, which it fills: views and repeated ones are copied.
+
+    What a written parameter becomes lies in its own memory, and is no result here.
+    """
     found: list[Result] = []
     taken: set[int] = set()
-    for value in lowering.graph.results:
+    written = {r for _, r in lowering.graph.written}
+    for number, value in enumerate(lowering.graph.results):
+        if number in written:
+            continue
         ref = lowering.memory[value]
         if ref.slot in taken or not _fills_its_buffer(lowering, ref):
             target = lowering.new_buffer(ref.dtype, ref.shape, result=True)

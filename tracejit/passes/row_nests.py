@@ -26,7 +26,8 @@ from tracejit.ir.ops.reduce import ARG_REDUCTIONS
 from tracejit.ir.types import INTP
 from tracejit.passes import maps
 from tracejit.passes.collapse import chunked, collapse
-from tracejit.passes.nest_builder import Code, Key, NestBuilder
+from tracejit.passes.maps import Map
+from tracejit.passes.nest_builder import Code, Key, NestBuilder, Output
 from tracejit.passes.short_rows import join_short_rows
 
 REDUCE_CHUNK = 32768
@@ -55,22 +56,21 @@ class RowNests:
         rows = [Code((), b.prologue)]
         self.rows = rows
         reduces: dict[int, list[Key]] = {}
-        stores: dict[int, list[Key]] = {}
+        stores: dict[int, list[Output]] = {}
         for key in b.all_keys if b.live else b.keys():
             node = b.computed(key)
             if node is not None and OPS[node.op].kind == "reduce":
                 reduces.setdefault(b.stage(key) - 1, []).append(key)
-        for key in b.outputs:
-            if self._full(key):
-                stores.setdefault(b.stage(key), []).append(key)
+        for output in b.outputs:
+            if self._full(output.map):
+                stores.setdefault(b.stage(output.key), []).append(output)
         last = max([*reduces, *stores], default=-1)
         sections: list[Code] = [rows[0]]
         for stage in range(last + 1):
             code = Code(self.loop, rows[stage])
             for key in reduces.get(stage, []):
                 self._emit_carry(key, code)
-            for key in stores.get(stage, []):
-                self._store(key, code)
+            self._store(stores.get(stage, []), code)
             sections.append(code)
             after = Code((), rows[stage])
             for key in reduces.get(stage, []):
@@ -79,16 +79,16 @@ class RowNests:
             sections.append(after)
         if b.partial:
             return self._two_nests(sections, [k for ks in reduces.values() for k in ks])
-        for key in b.outputs:
-            if not self._full(key):
-                self._store(key, rows[min(b.stage(key), len(rows) - 1)])
+        for output in b.outputs:
+            if not self._full(output.map):
+                self._store([output], rows[min(b.stage(output.key), len(rows) - 1)])
         if not b.live:
             return [b.finish((), sections)]
         nest = b.finish(self.outer, sections)
         return [join_short_rows(chunked(collapse(nest)))]
 
-    def _full(self, key: Key) -> bool:
-        return any(a in self.loop for a in maps.axes_of(key[1]))
+    def _full(self, map: Map) -> bool:
+        return any(a in self.loop for a in maps.axes_of(map))
 
     def place(self, key: Key, code: Code) -> Code:
         """Scalars go in front of everything, row values before the section, the rest into it."""
@@ -143,15 +143,20 @@ class RowNests:
         if code not in self.done:
             self.done.append(code)
 
-    def _store(self, key: Key, code: Code) -> None:
+    def _store(self, outputs: Sequence[Output], code: Code) -> None:
+        """Store values, all of which are computed before the first one is stored.
+
+        Memory that is written here may be read here too.
+        """
         b = self.b
-        if code.axes:
+        if code.axes and outputs:
             self._remember(code)
-        value, map = key
-        var = b.emit(key, code, self.place)
-        code.body.append(Store(b.address(value, map, True), var, value.type.dtype))
-        if code.axes:
-            b.spilled.setdefault(key, b.address(value, map))
+        found = [b.emit(output.key, code, self.place) for output in outputs]
+        for output, var in zip(outputs, found, strict=True):
+            value, map = output.value, output.map
+            code.body.append(Store(b.address(value, map, True), var, value.type.dtype))
+            if code.axes and b.computed(output.key) is not None:
+                b.spilled.setdefault(output.key, b.address(value, map))
 
     # Reductions of everything.
 
@@ -193,9 +198,9 @@ class RowNests:
         second.next_var = b.next_var
         tail = RowNests.__new__(RowNests)
         tail.b, tail.loop, tail.outer, tail.rows, tail.done = second, (), (), [row] * 8, []
-        for key in b.outputs:
-            if not self._full(key):
-                tail._store(key, row)
+        for output in b.outputs:
+            if not self._full(output.map):
+                tail._store([output], row)
         second.extents, second.reduced = [count], (0,)
         last = second.finish((), [second.prologue, loop, row], "combine the chunks")
         first = replace(

@@ -154,37 +154,6 @@ def slice_of_update(r: Rewriter, node: Node, x: Value) -> Value | None:
     return r.apply("slice", old, **node.attrs) if are_apart(node, written) else None
 
 
-# Updates.
-
-
-@rule("update")
-def update_everything(r: Rewriter, node: Node, x: Value, v: Value) -> Value | None:
-    """x[:] = v gives v."""
-    return r.broadcast(v, x.type.shape) if takes_everything(node, x.type.shape) else None
-
-
-@rule("update")
-def update_with_itself(r: Rewriter, node: Node, x: Value, v: Value) -> Value | None:
-    """x[s] = x[s] gives x."""
-    read = r.definition(v, "slice")
-    return x if read is not None and read.inputs[0] is x and same_region(read, node) else None
-
-
-@rule("update")
-def update_nothing(r: Rewriter, node: Node, x: Value, v: Value) -> Value | None:
-    """x[:0] = v gives x."""
-    return x if any(isinstance(s, int) and s == 0 for s in node.attrs["sizes"]) else None
-
-
-@rule("update")
-def update_again(r: Rewriter, node: Node, x: Value, v: Value) -> Value | None:
-    """x[s] = _, then x[s] = v, is the second alone."""
-    first = r.definition(x, "update")
-    if first is None or not same_region(first, node):
-        return None
-    return r.apply("update", first.inputs[0], v, **node.attrs)
-
-
 # Concatenation.
 
 

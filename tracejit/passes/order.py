@@ -1,0 +1,185 @@
+"""What must run before what, while groups are being made: data, overwriting, failing.
+
+A unit (a group, or a node that stays alone) comes before the units that read what it computes. It
+comes before a write in place that ends a version of memory which it reads. And where parameters are
+written, writes and nodes that can fail in mid-run keep their order, so that after an error the
+caller's arrays are as NumPy would have left them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tracejit.ir.dims import Dim
+from tracejit.ir.graph import Graph, Node, Value, producers
+from tracejit.passes.maps import VIEWS, Map
+from tracejit.passes.writes import can_fail, written_input
+
+
+@dataclass(eq=False)
+class Group:
+    """A fused node in the making."""
+
+    extents: list[Dim]
+    reduced: tuple[int, ...] = ()
+    members: dict[Node, None] = field(default_factory=dict)
+    copies: dict[Node, None] = field(default_factory=dict)
+    maps: dict[Value, Map] = field(default_factory=dict)
+    stands_for: Group | None = None
+
+    def find(self) -> Group:
+        """The group this one was merged into."""
+        group = self
+        while group.stands_for is not None:
+            group = group.stands_for
+        return group
+
+    @property
+    def kept(self) -> frozenset[int]:
+        return frozenset(range(len(self.extents))) - set(self.reduced)
+
+    @property
+    def writes(self) -> list[Node]:
+        """The members that write into memory which exists already."""
+        return [n for n in self.members if written_input(n) is not None]
+
+
+Unit = Group | Node
+
+
+class Order:
+    """The order of units; `place` is told where each write has gone."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.producer = producers(graph)
+        self.readers: dict[Value, list[Unit]] = {}
+        self.writer: dict[Value, Node] = {}
+        self._reads: dict[Value, list[Unit]] = {}
+        self._read_by: dict[Unit, dict[Value, None]] = {}
+        self._group: dict[Node, Group] = {}
+        self._roots: dict[Value, Value] = {}
+        for node in graph.nodes:
+            base = written_input(node)
+            if base is not None:
+                self.writer[self.root(base)] = node
+        self.next, self.previous = self._barriers(graph)
+
+    def _barriers(self, graph: Graph) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]]]:
+        """For writes into parameters and nodes that can fail: which come next, and before."""
+        after: dict[Node, list[Node]] = {}
+        before: dict[Node, list[Node]] = {}
+        if not graph.written:
+            return after, before
+        written = {graph.params[p] for p, _ in graph.written}
+        failing: list[Node] = []
+        writes: list[Node] = []
+        for node in graph.nodes:
+            base = written_input(node)
+            visible = base is not None and self._memory(base) in written
+            fails = can_fail(node)
+            if visible and failing:
+                before[node] = failing[-1:]
+            if fails:
+                before[node] = [*before.get(node, []), *writes, *failing[-1:]]
+                writes = []
+                failing.append(node)
+            if visible:
+                writes.append(node)
+        for node, earlier in before.items():
+            for other in earlier:
+                after.setdefault(other, []).append(node)
+        return after, before
+
+    def root(self, value: Value) -> Value:
+        """The value whose memory `value` looks at."""
+        found = self._roots.get(value)
+        if found is None:
+            found = value
+            node = self.producer.get(found)
+            while node is not None and node.op in VIEWS:
+                found = node.inputs[0]
+                node = self.producer.get(found)
+            self._roots[value] = found
+        return found
+
+    def _memory(self, value: Value) -> Value:
+        """The value that first filled the memory of `value`, through all writes in place."""
+        value = self.root(value)
+        node = self.producer.get(value)
+        while node is not None:
+            base = written_input(node)
+            if base is None:
+                break
+            value = self.root(base)
+            node = self.producer.get(value)
+        return value
+
+    # What is told.
+
+    def note_reader(self, value: Value, reader: Unit) -> None:
+        known = self.readers.setdefault(value, [])
+        if reader not in known:
+            known.append(reader)
+
+    def note_read(self, value: Value, reader: Unit) -> None:
+        """`reader` reads the memory of `value`: it has to run before that is written."""
+        root = self.root(value)
+        if root in self.writer:
+            self._reads.setdefault(root, []).append(reader)
+            self._read_by.setdefault(reader, {})[root] = None
+
+    def place(self, write: Node, group: Group) -> None:
+        self._group[write] = group
+
+    def merged(self, group: Group, into: Group) -> None:
+        self._read_by.setdefault(into, {}).update(self._read_by.pop(group, {}))
+
+    # What is asked.
+
+    def unit(self, node: Node) -> Unit:
+        group = self._group.get(node)
+        return node if group is None else group.find()
+
+    def reads(self, group: Group) -> dict[Value, None]:
+        """The memory read by a group that is written later, or by itself."""
+        return self._read_by.get(group, {})
+
+    def earlier(self, unit: Unit) -> Iterator[Unit]:
+        """The units that must run before `unit` although it reads nothing of theirs."""
+        nodes = unit.members if isinstance(unit, Group) else (unit,)
+        for node in nodes:
+            base = written_input(node)
+            if base is not None:
+                for reader in self._reads.get(self.root(base), ()):
+                    reader = reader.find() if isinstance(reader, Group) else reader
+                    if reader is not unit:
+                        yield reader
+            for other in self.previous.get(node, ()):
+                if self.unit(other) is not unit:
+                    yield self.unit(other)
+
+    def later(self, unit: Unit) -> Iterator[Unit]:
+        """The units that must run after `unit`."""
+        nodes = unit.members if isinstance(unit, Group) else (unit,)
+        for node in nodes:
+            for value in node.outputs:
+                for reader in self.readers.get(value, ()):
+                    yield reader.find() if isinstance(reader, Group) else reader
+            for other in self.next.get(node, ()):
+                yield self.unit(other)
+        for root in self._read_by.get(unit, ()):
+            yield self.unit(self.writer[root])
+
+    def reaches(self, start: Unit, goal: Unit) -> bool:
+        """Whether `goal` is `start` or has to run after it."""
+        pending: list[Unit] = [start.find() if isinstance(start, Group) else start]
+        seen: set[Unit] = set()
+        while pending:
+            unit = pending.pop()
+            if unit is goal:
+                return True
+            if unit not in seen:
+                seen.add(unit)
+                pending.extend(self.later(unit))
+        return False

@@ -1,0 +1,307 @@
+"""Writes take over the memory of what they write into; what is still to be read is copied before.
+
+    before: %1 = multiply(%x, 2); %2 = update(%1, %v, ...); %3 = sum(%1)
+    after:  %1 = multiply(%x, 2); %4 = copy(%1); %2 = update(%4, %v, ...) reusing %4; %3 = sum(%1)
+
+After this pass every write is in place (`reuses` says of which input), and every copy is a node of
+its own. A parameter that the function writes becomes what it becomes in its own memory; there it is
+the later readers of an old version that get a copy, of just the part that they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracejit.ir.graph import Graph, Node, Value, uses
+from tracejit.ir.opdef import OPS
+from tracejit.ir.target import Target
+from tracejit.ir.types import TensorType
+from tracejit.passes.dce import dce
+from tracejit.passes.maps import FREE, VIEWS
+from tracejit.passes.rewrite import substitute_inputs
+from tracejit.passes.rules_shape import are_apart, same_region
+
+BIJECTIVE = frozenset({"transpose", "reshape"})
+"""Views of all elements: whoever writes through one writes the memory of the whole."""
+
+END = 1 << 60
+"""The position of a read that comes after every node: the value is a result."""
+
+
+def writes_in_place(graph: Graph, target: Target) -> Graph:
+    """See the module."""
+    if not graph.written and not any(map(written_input, graph.nodes)):
+        return graph
+    return _Planner(_with_chains(_without_overwritten(graph, target))).run()
+
+
+def written_input(node: Node) -> Value | None:
+    """The value whose elements the node replaces; None where it is no write."""
+    position = OPS[node.op].in_place
+    return None if position is None else node.inputs[position]
+
+
+def whole(type: TensorType) -> dict[str, tuple[object, ...]]:
+    """The attributes of an `update` of every element."""
+    return {"starts": (0,) * type.ndim, "sizes": type.shape, "steps": (1,) * type.ndim}
+
+
+# Writes that nobody sees.
+
+
+def _without_overwritten(graph: Graph, target: Target) -> Graph:
+    """`x[s] = _`, then `x[s] = v`, is the second alone where nothing reads what comes between.
+
+    A write that a failing node may make visible stays.
+    """
+    readers = uses(graph)
+    results = set(graph.results)
+    position = {v: k for k, n in enumerate(graph.nodes) for v in n.outputs}
+    failing = [position[n.outputs[0]] for n in graph.nodes if graph.written and can_fail(n)]
+    producer: dict[Value, Node] = {}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        new = node
+        while new.op == "update":
+            first = producer.get(new.inputs[0])
+            if first is None or first.op != "update" or not same_region(first, node):
+                break
+            if first.output in results or len(readers[first.output]) > 1:
+                break
+            between = range(position[first.output], position[node.output])
+            if first.output is new.inputs[1] or any(k in between for k in failing):
+                break
+            new = new.with_(inputs=(first.inputs[0], new.inputs[1]))
+        nodes.append(new)
+        for value in new.outputs:
+            producer[value] = new
+    if all(new is old for new, old in zip(nodes, graph.nodes, strict=True)):
+        return graph
+    return dce(graph.with_(nodes=tuple(nodes)), target)
+
+
+def can_fail(node: Node) -> bool:
+    """Whether a node may find out in mid-run that its inputs are wrong."""
+    return OPS[node.op].may_fail or OPS[node.op].kind == "library"
+
+
+# Parameters that are written.
+
+
+def _with_chains(graph: Graph) -> Graph:
+    """`graph` with every written parameter at the start of a chain of writes that ends in what it
+    becomes: where it is replaced as a whole, by a write of everything."""
+    nodes = list(graph.nodes)
+    results = list(graph.results)
+    claimed: set[Node] = set()
+    producer = {v: n for n in nodes for v in n.outputs}
+    chains = {p: _chain(graph.results[r], producer) for p, r in graph.written}
+    rooted = {p for p, (_, root) in chains.items() if root is graph.params[p]}
+    for p in sorted(rooted):
+        claimed.update(chains[p][0])
+    for p, r in graph.written:
+        if p in rooted:
+            continue
+        param = graph.params[p]
+        chain: list[Node] = []
+        for node in chains[p][0]:
+            if node in claimed:
+                break
+            chain.append(node)
+        if chain:
+            first = chain[-1]
+            claimed.update(chain)
+            position = OPS[first.op].in_place
+            assert position is not None
+            at, value = nodes.index(first), first.inputs[position]
+        else:
+            at, value = len(nodes), results[r]
+        if chain and value.type.shape != param.type.shape:
+            # The chain starts behind a view of other shape; it is left as it is, and copied.
+            at, value, chain = len(nodes), results[r], []
+        loc = next((n.loc for n in (producer.get(value),) if n is not None), None)
+        new = Value(param.type, param.hint)
+        write = Node("update", (param, value), (new,), whole(param.type), loc=loc)
+        nodes.insert(at, write)
+        if chain:
+            found = substitute_inputs(first, {value: new})
+            nodes[nodes.index(first)] = found
+        else:
+            results[r] = new
+    return graph.with_(nodes=tuple(nodes), results=tuple(results))
+
+
+def _chain(value: Value, producer: dict[Value, Node]) -> tuple[list[Node], Value]:
+    """The writes that lead to `value`, the last one first, and what the first one writes into."""
+    chain: list[Node] = []
+    while True:
+        node = producer.get(value)
+        if node is None:
+            return chain, value
+        base = written_input(node)
+        if base is not None:
+            chain.append(node)
+            value = base
+        elif node.op in BIJECTIVE:
+            value = node.inputs[0]
+        else:
+            return chain, value
+
+
+class _Planner:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph.with_(nodes=_views_early(graph))
+        self.producer = {v: n for n in self.graph.nodes for v in n.outputs}
+        self.position = {n: k for k, n in enumerate(self.graph.nodes)}
+        self.views: dict[Value, list[Value]] = {}
+        self.direct: dict[Value, list[int]] = {}
+        for k, node in enumerate(self.graph.nodes):
+            for value in dict.fromkeys(node.inputs):
+                if node.op in VIEWS:
+                    self.views.setdefault(value, []).append(node.output)
+                else:
+                    self.direct.setdefault(value, []).append(k)
+        for value in self.graph.results:
+            self.direct.setdefault(value, []).append(END)
+        self.chained: set[Node] = set()
+        for p, r in self.graph.written:
+            chain, root = _chain(self.graph.results[r], self.producer)
+            if root is self.graph.params[p]:
+                self.chained.update(chain)
+        self.owned_params = {self.graph.params[p] for p, _ in self.graph.written}
+        self.replaced: dict[Value, Value] = {}
+        self.nodes: list[Node] = []
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            if written_input(node) is None:
+                self.nodes.append(substitute_inputs(node, self.replaced))
+            else:
+                self._write(node)
+        results = tuple(self.replaced.get(v, v) for v in self.graph.results)
+        return self.graph.with_(nodes=tuple(self.nodes), results=results)
+
+    def _write(self, node: Node) -> None:
+        """Emit a write in place, with the copies that it needs in front of it."""
+        position = OPS[node.op].in_place
+        assert position is not None
+        memory, owned = self._memory(node.inputs[position], node)
+        inputs = [self.replaced.get(v, v) for v in node.inputs]
+        for k, value in enumerate(node.inputs):
+            if k != position and self._looks_at(value, memory) and not self._is_apart(node, value):
+                inputs[k] = self._copy(inputs[k], node)
+        late = [v for v in self._family(memory) if self._read_after(v, self.position[node])]
+        elsewhere: list[Value] = []
+        if not owned or (late and node not in self.chained):
+            inputs[position] = self._copy(inputs[position], node)
+        else:
+            for value in late:
+                if self._is_apart(node, value) and self.producer[value].inputs[0] is memory:
+                    elsewhere.append(value)
+                else:
+                    self._replace(value, self._copy(self.replaced.get(value, value), node))
+        self.nodes.append(node.with_(inputs=tuple(inputs), reuses=(position,)))
+        for value in elsewhere:
+            self._read_from(node, value)
+
+    def _read_from(self, write: Node, value: Value) -> None:
+        """From now on read the part `value`, which `write` leaves as it is, from its output."""
+        again = Value(value.type, value.hint)
+        view = self.producer[value].with_(inputs=(write.output,), outputs=(again,))
+        self.nodes.append(view)
+        self.producer[again] = view
+        self.position[view] = self.position[write]
+        self.views.setdefault(write.output, []).append(again)
+        if value in self.direct:
+            self.direct[again] = self.direct[value]
+        if value in self.views:
+            self.views[again] = self.views[value]
+        self._replace(value, again)
+
+    def _replace(self, value: Value, new: Value) -> None:
+        for key, found in self.replaced.items():
+            if found is value:
+                self.replaced[key] = new
+        self.replaced[value] = new
+
+    def _copy(self, value: Value, node: Node) -> Value:
+        found = Value(value.type, value.hint)
+        self.nodes.append(Node("copy", (value,), (found,), loc=node.loc))
+        return found
+
+    def _memory(self, value: Value, node: Node) -> tuple[Value, bool]:
+        """The value that is all of the memory of `value`, and whether it may be overwritten."""
+        while value not in self.replaced:
+            found = self.producer.get(value)
+            if found is None:
+                return value, value in self.owned_params and node in self.chained
+            if found.op in BIJECTIVE:
+                value = found.inputs[0]
+                continue
+            return value, found.op not in VIEWS and found.op not in FREE
+        return value, True
+
+    def _family(self, value: Value) -> list[Value]:
+        """`value` and all views of it."""
+        found = [value]
+        for v in found:
+            found.extend(w for w in self.views.get(v, ()) if w not in self.replaced)
+        return found
+
+    def _read_after(self, value: Value, position: int) -> bool:
+        if self.direct.get(value, (-1,))[-1] > position:
+            return True
+        return any(self.position[self.producer[v]] > position for v in self.views.get(value, ()))
+
+    def _looks_at(self, value: Value, memory: Value) -> bool:
+        """Whether `value` is `memory` or a view of it."""
+        while value is not memory:
+            node = self.producer.get(value)
+            if value in self.replaced or node is None or node.op not in VIEWS:
+                return False
+            value = node.inputs[0]
+        return True
+
+    def _is_apart(self, write: Node, value: Value) -> bool:
+        """Whether `value` is a part of what is written into, and provably not the written part."""
+        node = self.producer.get(value)
+        if node is None or node.op != "slice" or write.op != "update":
+            return False
+        if node.inputs[0] is not write.inputs[0]:
+            return False
+        return are_apart(node, write)
+
+
+def _views_early(graph: Graph) -> tuple[Node, ...]:
+    """The nodes with every view directly behind what it looks at.
+
+    A view whose sizes are known only once another node has run stays where it is.
+    """
+    late = {s for n in graph.nodes for s in n.attrs.get("symbols", ())}
+    following: dict[Value, list[Node]] = {}
+    moved: set[Node] = set()
+    for node in graph.nodes:
+        if node.op in VIEWS and not (late and _mentions(node, late)):
+            following.setdefault(node.inputs[0], []).append(node)
+            moved.add(node)
+    order: list[Node] = []
+
+    def follow(values: Sequence[Value]) -> None:
+        pending = [n for v in reversed(values) for n in reversed(following.get(v, []))]
+        while pending:
+            node = pending.pop()
+            order.append(node)
+            pending.extend(reversed(following.get(node.output, [])))
+
+    follow(graph.params)
+    for node in graph.nodes:
+        if node not in moved:
+            order.append(node)
+            follow(node.outputs)
+    return tuple(order)
+
+
+def _mentions(node: Node, symbols: set[str]) -> bool:
+    from_types = [d for v in node.outputs for d in v.type.shape]
+    flat = [*from_types, *(d for a in node.attrs.values() if isinstance(a, tuple) for d in a)]
+    return any(getattr(d, "symbols", frozenset()) & symbols for d in flat)
