@@ -3,6 +3,7 @@
 from tracejit.ir.ops import (
     compare,
     elementwise,
+    filters,
     floating,
     index,
     integer,
@@ -16,6 +17,7 @@ from tracejit.ir.ops import (
 __all__ = [
     "compare",
     "elementwise",
+    "filters",
     "floating",
     "index",
     "integer",

@@ -174,7 +174,7 @@ def std(
 # Averages.
 
 
-def _weights_along(x: Tensor, weights: Any, axis: Any) -> Tensor:
+def weights_along(x: Tensor, weights: Any, axis: Any) -> Tensor:
     """The weights, brought into a shape that broadcasts against `x`."""
     trace, w = current(), array(weights)
     shape, wanted = w.type.shape, x.type.shape
@@ -208,7 +208,7 @@ def average(
         count = count_of(x, axes, False, None)
         scale = prim.cast(count, result.dtype)
     else:
-        w = _weights_along(x, weights, axis)
+        w = weights_along(x, weights, axis)
         extra = (F8,) if x.dtype.kind in "biu" else ()
         dtype = np.result_type(x.dtype, w.dtype, *extra)
         scale = accumulate_over("sum", prim.cast(w, dtype), axes, truth(keepdims))
