@@ -215,7 +215,7 @@ def call(op: str, *inputs: Tensor, sizes: int = 0, **attrs: Any) -> Any:
     trace = current()
     if sizes:
         attrs["symbols"] = trace.run_time_symbols(sizes)
-    outputs = trace.apply_multi(op, [t.value for t in inputs], attrs)
+    outputs = trace.apply_multi(op, [trace.refreshed(t.value) for t in inputs], attrs)
     found = tuple(from_value(value) for value in outputs)
     return found[0] if len(found) == 1 else found
 

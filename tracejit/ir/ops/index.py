@@ -124,7 +124,35 @@ register(
         "nonzero",
         "library",
         _infer_nonzero,
-        lambda x, symbols: tuple(np.nonzero(x)),
+        lambda x: np.nonzero(x) if x.ndim > 1 else np.nonzero(x)[0],
         doc="The indices of the elements that are not 0, an array for each axis of `x`.",
+    )
+)
+
+
+def _infer_broadcast(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    (name,) = attrs["symbols"]
+    lead = broadcast_shapes(*(t.shape[:-1] for t in types if t.ndim))
+    return (TensorType(INTP, (*lead, dims.sym(name))),) * len(types)
+
+
+def _evaluate_broadcast(*indices: Any) -> Any:
+    try:
+        return tuple(np.broadcast_arrays(*indices))
+    except ValueError:
+        shapes = " ".join(str(i.shape) for i in indices)
+        raise IndexError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
+        ) from None
+
+
+register(
+    OpDef(
+        "broadcast_indices",
+        "library",
+        _infer_broadcast,
+        _evaluate_broadcast,
+        doc="Two or more arrays of indices broadcast against each other; the size of the last axis "
+        "is known only then.",
     )
 )

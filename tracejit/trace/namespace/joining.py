@@ -13,7 +13,8 @@ from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.creation import as_shape
 from tracejit.trace.namespace.elementwise import put_out, strong
-from tracejit.trace.namespace.indexing import getitem, slice_bounds
+from tracejit.trace.namespace.index_keys import slice_bounds
+from tracejit.trace.namespace.indexing import getitem
 from tracejit.trace.namespace.shape import atleast_1d, atleast_2d, atleast_3d
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift, normalize_axis
 from tracejit.trace.registry import implements, is_method
