@@ -122,6 +122,7 @@ def _writes(
     )
     chosen = [k for k in lead if shape[k] != 1]
     inner = [k for k in rest if shape[k] != 1]
+    sections: tuple[Section, ...]
     if inner:
         outer = tuple(chosen or inner[:-1])
         loop = tuple(inner) if chosen else tuple(inner[-1:])
