@@ -122,6 +122,14 @@ class Expr:
 Dim = int | Expr
 Shape = tuple[Dim, ...]
 
+STRIDE = "stride"
+"""What the names of stride symbols begin with. Unlike sizes, strides may be negative."""
+
+
+def stride_symbol(param: int, axis: int) -> str:
+    """The name of the byte stride of parameter number `param` along `axis`."""
+    return f"{STRIDE}{param}_{axis}"
+
 
 def sym(name: str) -> Expr:
     """The symbol `name` as a dim."""
@@ -212,13 +220,16 @@ def substitute(dim: Dim, env: Mapping[str, Dim]) -> Dim:
 
 
 def is_nonnegative(dim: Dim) -> bool:
-    """Provably >= 0, given that every symbol is >= 0."""
+    """Provably >= 0, given that every symbol but strides is >= 0."""
     if isinstance(dim, int):
         return dim >= 0
-    return all(
-        c >= 0 and all(isinstance(a, Sym) or _opaque_nonnegative(a) for a in m)
-        for m, c in dim.terms
-    )
+    return all(c >= 0 and all(map(_atom_nonnegative, m)) for m, c in dim.terms)
+
+
+def _atom_nonnegative(atom: Atom) -> bool:
+    if isinstance(atom, Sym):
+        return not atom.name.startswith(STRIDE)
+    return _opaque_nonnegative(atom)
 
 
 def _opaque_nonnegative(atom: Opaque) -> bool:

@@ -24,7 +24,7 @@ _RELATIONS = {
 
 
 def bind_sizes(graph: Graph, args: Sequence[np.ndarray]) -> dict[str, int]:
-    """The value of every size symbol, read off the shapes of `args`.
+    """The value of every size and stride symbol, read off the shapes and strides of `args`.
 
     Raises ValueError where a shape or a guard on sizes does not hold. Guards that mention sizes
     which a node defines are left to `run`.
@@ -39,6 +39,10 @@ def bind_sizes(graph: Graph, args: Sequence[np.ndarray]) -> dict[str, int]:
         expected = tuple(dims.evaluate(d, env) for d in value.type.shape)
         if expected != np.shape(arg):
             raise ValueError(f"{graph.name}: {value.type} expected, shape {np.shape(arg)} came")
+    for number, arg in enumerate(args):
+        if isinstance(arg, np.ndarray):
+            for axis, stride in enumerate(arg.strides):
+                env[dims.stride_symbol(number, axis)] = stride
     for guard in graph.guards:
         if not isinstance(guard, Guard) or not guard.symbols <= env.keys():
             continue

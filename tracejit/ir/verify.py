@@ -58,6 +58,11 @@ class _Verifier:
             defined.add(value)
             self.type(value)
             symbols = symbols.union(*map(dims.free_symbols, value.type.shape))
+        symbols = symbols.union(
+            dims.stride_symbol(number, axis)
+            for number, value in enumerate(graph.params)
+            for axis in range(value.type.ndim)
+        )
         for node in graph.nodes:
             symbols = self.node(node, defined, symbols)
         self.where = f"graph {graph.name}"

@@ -105,17 +105,18 @@ class Lowering:
         rank = value.type.ndim
         strides: tuple[Dim, ...]
         item = value.type.dtype.itemsize
+        number = self.graph.params.index(value)
+        names = [dims.stride_symbol(number, k) for k in range(rank)]
+        if weak is None:
+            self.symbols.update((name, slot + 1 + rank + k) for k, name in enumerate(names))
         if layout == "C":
             strides = contiguous_strides(value.type.shape, item)
         elif layout == "F":
             strides = contiguous_strides(value.type.shape[::-1], item)[::-1]
         else:
-            names = [f"stride{slot + 1 + rank + k}" for k in range(rank)]
             symbolic: list[Dim] = [dims.sym(name) for name in names]
             if layout == "I":
                 symbolic[-1] = item
-            for k, name in enumerate(names):
-                self.symbols[name] = slot + 1 + rank + k
             strides = tuple(symbolic)
         self.memory[value] = MemRef(slot, 0, strides, value.type.shape, value.type.dtype)
         return param
@@ -296,7 +297,8 @@ class Lowering:
             rows == item and columns != 0 and dims.is_nonnegative(columns)
         )
         known = all(
-            not any(s.startswith("stride") for s in dims.free_symbols(x)) for x in (rows, columns)
+            not any(s.startswith(dims.STRIDE) for s in dims.free_symbols(x))
+            for x in (rows, columns)
         )
         return ref if dense and known else self.contiguous(value, node)
 

@@ -19,6 +19,8 @@ from tracejit.source import Loc
 from tracejit.trace import hooks, prim
 from tracejit.trace.captures import CaptureSource, Provenance, ValueGuard
 from tracejit.trace.context import Trace, activate, fail, user_frame
+from tracejit.trace.layout import Order
+from tracejit.trace.orders import param_strides
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container, is_unchanged
 from tracejit.trace.signature import (
     Arguments,
@@ -165,8 +167,13 @@ def _param(trace: Trace, names: _Names, leaf: Any, kind: Any, path: str) -> Tens
     value = trace.builder.param(TensorType(kind.dtype, tuple(shape)), path)
     if kind.weak is not None:
         trace.scalar_values[value] = leaf
-    order = "F" if kind.layout == "F" else "C"
-    cell = Cell(value, trace, "argument", scalar=kind.scalar, order=order)
+    cell = Cell(value, trace, "argument", scalar=kind.scalar)
+    rank = len(shape)
+    if kind.layout == "F":
+        cell.layout = Order(lambda decisions: tuple(reversed(range(rank))))
+    elif kind.layout != "C":
+        number = trace.builder.params.index(value)
+        cell.layout = param_strides(trace, number, leaf, kind.layout == "I")
     return Tensor(cell, weak=kind.weak)
 
 

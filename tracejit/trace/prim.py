@@ -17,6 +17,8 @@ from tracejit.ir.graph import Value
 from tracejit.ir.opdef import OPS, OpDef, resolve_loop
 from tracejit.ir.types import SHORT_NAMES
 from tracejit.trace.context import current, fail
+from tracejit.trace.layout import Decisions, Perm, iteration_order
+from tracejit.trace.orders import fresh_order, laid_out_like, param_strides, with_order
 from tracejit.trace.size import Size, as_dim
 from tracejit.trace.tensor import Tensor, describe, fresh_array, from_value
 from tracejit.trace.views import apply_op, broadcast_to, reshape, shape_of
@@ -58,8 +60,10 @@ def capture(array: np.ndarray) -> Tensor:
     """A concrete array from outside, taken by reference."""
     _check_dtype(array.dtype)
     trace = current()
-    tensor = from_value(trace.capture(array))
+    value = trace.capture(array)
+    tensor = from_value(value)
     tensor.cell.origin = "captured"
+    tensor.cell.layout = param_strides(trace, trace.builder.params.index(value), array)
     return tensor
 
 
@@ -172,7 +176,7 @@ def elementwise(op: str, *operands: Any, dtype: Any = None) -> Tensor:
     value = apply_op(op, inputs)
     if dtype is None and all(t.weak is not None for t in tensors):
         return from_value(value, _WEAK_KINDS.get(value.type.dtype.kind))
-    return from_value(value)
+    return laid_out_like(value, tensors)
 
 
 def _loop(record: OpDef, tensors: Sequence[Tensor], dtype: Any) -> tuple[np.dtype, ...]:
@@ -226,7 +230,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
     target = as_dtype(dtype)
     if tensor.dtype == target and tensor.weak is None:
         return tensor
-    return from_value(_cast_value(tensor, target))
+    return laid_out_like(_cast_value(tensor, target), [tensor])
 
 
 def _cast_value(tensor: Tensor, dtype: np.dtype) -> Value:
@@ -281,16 +285,17 @@ def select(cond: Any, a: Any, b: Any) -> Tensor:
     """`np.where(cond, a, b)` with promotion of `a` and `b`."""
     condition = cast(cond, bool)
     dtype = result_dtype(a, b)
-    parts = [condition, cast(a, dtype), cast(b, dtype)]
-    return apply("select", *aligned(*parts))
+    parts = aligned(condition, cast(a, dtype), cast(b, dtype))
+    return laid_out_like(apply_op("select", [t.value for t in parts]), parts)
 
 
 # Values read and written.
 
 
-def copy(x: Any) -> Tensor:
-    """A fresh array with the value `x` has now."""
-    return fresh_array(lift(x).value)
+def copy(x: Any, order: str = "K") -> Tensor:
+    """A fresh array with the value `x` has now; `order` is NumPy's `order` of a copy."""
+    tensor = lift(x)
+    return with_order(fresh_array(tensor.value), tensor, order)
 
 
 def scalar(x: Any) -> Tensor:
@@ -351,7 +356,9 @@ def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
                 )
     if len(parts) == 1:
         return copy(first)
-    return apply("concatenate", *parts, axis=axis)
+    return laid_out_like(
+        apply_op("concatenate", [t.value for t in parts], {"axis": axis}), list(parts)
+    )
 
 
 def take(x: Tensor, index: Tensor, axis: int) -> Tensor:
@@ -366,6 +373,15 @@ def reduce(op: str, x: Tensor, axes: Sequence[int], keepdims: bool = False) -> T
     """Reduction `op` over `axes` (non-negative, distinct), in the dtype of `x`."""
     ordered = tuple(sorted(axes))
     result = apply(op, x, axes=ordered) if ordered or op in ("any", "all") else scalar(x)
+    kept = [k for k in range(x.ndim) if k not in ordered]
+    if len(kept) > 1 and not x.c_ordered:
+
+        def find(decisions: Decisions) -> Perm:
+            shape, strides = x.memory(decisions)
+            perm = iteration_order(shape, [(shape, strides)], decisions)
+            return tuple(kept.index(axis) for axis in perm if axis in kept)
+
+        result.cell.layout = fresh_order(find)
     if not keepdims:
         return result
     shape = tuple(1 if k in ordered else d for k, d in enumerate(x.type.shape))
@@ -374,7 +390,7 @@ def reduce(op: str, x: Tensor, axes: Sequence[int], keepdims: bool = False) -> T
 
 def cumulate(op: str, x: Tensor, axis: int) -> Tensor:
     """`cumsum`, `cumprod`, `cummin` or `cummax` along `axis`, in the dtype of `x`."""
-    return apply(op, x, axis=axis)
+    return laid_out_like(apply_op(op, [x.value], {"axis": axis}), [x])
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:

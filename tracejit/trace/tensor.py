@@ -7,7 +7,8 @@ other handle sees it. The graph itself stays functional.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ from tracejit.ir.dims import Shape
 from tracejit.ir.graph import Value
 from tracejit.ir.types import TensorType
 from tracejit.trace.context import Trace, current, fail
-from tracejit.trace.layout import Strides, contiguous
+from tracejit.trace.layout import Decisions, Order, Strides, Undecided, contiguous
 from tracejit.trace.operators import Operators
 from tracejit.trace.registry import FUNCTIONS, METHODS, PROPERTIES
 from tracejit.trace.size import wrap
@@ -30,7 +31,9 @@ class Cell:
 
     `origin` says whose memory it is: a temporary of this function, an argument, or an array taken
     from outside, which may not be written. A `scalar` is a NumPy scalar and no array: it is not
-    written, `s += 1` makes a new one. `order` says how its elements lie in memory, C or F.
+    written, `s += 1` makes a new one. `layout` says how its elements lie: None for C order, else
+    the order of a fresh array's axes, or byte strides. A cell with `derived` may turn out to be
+    part of another one; `dependents` are the cells of which that may turn out about this one.
     """
 
     value: Value
@@ -38,24 +41,74 @@ class Cell:
     origin: str = "temporary"
     version: int = 0
     scalar: bool = False
-    order: str = "C"
+    layout: Order | Strides | None = None
+    derived: Derived | None = None
+    dependents: list[weakref.ref[Cell]] = field(default_factory=list)
 
     def write(self, value: Value) -> None:
         self.value = value
         self.version += 1
 
+    def settle(self) -> None:
+        """Decide whether this is memory of its own or a view of other memory."""
+        derived = self.derived
+        if derived is None:
+            return
+        self.derived = None
+        if not derived.is_view(Decisions(self.trace, guards=True)):
+            return
+        parent = derived.parent
+        for reference in derived.members:
+            member = reference()
+            if member is not None:
+                if not member.path:
+                    member._base = parent
+                member.path = (*parent.path, derived.step, *member.path)
+                member.cell = parent.cell
+                member._cached_version = parent.cell.version
+                if parent.cell.derived is not None:
+                    parent.cell.derived.members.append(reference)
+        parent.cell.dependents += self.dependents
 
-@dataclass(frozen=True)
+    def settle_dependents(self) -> None:
+        """Before a write: decide which other cells it changes."""
+        while self.dependents:
+            cell = self.dependents.pop()()
+            if cell is not None:
+                cell.settle()
+
+
+@dataclass(eq=False)
+class Derived:
+    """What a cell may be a view of, in case `is_view` says so when it is asked.
+
+    Until one of the two is written, or given to the caller, it makes no difference.
+    """
+
+    parent: Tensor
+    step: ViewStep
+    is_view: Callable[[Decisions], bool]
+    members: list[weakref.ref[Tensor]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
 class ViewStep:
     """One view: how it reads its base, and how a write into the view changes the base.
 
     `write(base, value)` gives the base with the viewed part replaced; None where NumPy gives a copy
-    or a read-only view. `layout(shape, strides)` has the shape and strides of the view.
+    or a read-only view. `layout(shape, strides, decisions)` has the shape and strides of the view.
+    `keeps_order` says that axes that lie in C order still do. `op` and `attrs` name the view to
+    whoever makes it of a NumPy array, `indices` are positions in it that are traced values; a view
+    without a name is given to the caller as a copy.
     """
 
     read: Callable[[Value], Value]
     write: Callable[[Value, Value], Value] | None
-    layout: Callable[[Shape, Strides], tuple[Shape, Strides]] | None = None
+    layout: Callable[[Shape, Strides, Decisions], tuple[Shape, Strides]] | None = None
+    op: str = ""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    keeps_order: bool = True
+    indices: tuple[Value, ...] = ()
 
 
 @dataclass(eq=False)
@@ -100,16 +153,41 @@ class Tensor(Operators):
         type = self.value.type
         return TensorType(type.dtype, current().shape(type.shape))
 
-    @property
-    def strides_known(self) -> tuple[Shape, Strides] | None:
-        """Shape and strides (in elements) as far as the trace can tell."""
-        shape = current().shape(self.cell.value.type.shape)
-        found = shape, contiguous(shape, self.cell.order)
+    def memory(self, decisions: Decisions) -> tuple[Shape, Strides]:
+        """Shape and byte strides. Raises Undecided where that needs a guard and none is wanted."""
+        while self.cell.derived is not None:
+            if not decisions.guards:
+                raise Undecided
+            self.cell.settle()
+        cell, trace = self.cell, self.cell.trace
+        shape = trace.shape(cell.value.type.shape)
+        layout = cell.layout
+        if isinstance(layout, tuple):
+            strides = trace.shape(layout)
+        else:
+            perm = None if layout is None else layout.find(decisions)
+            strides = contiguous(shape, cell.value.type.dtype.itemsize, perm)
         for step in self.path:
             if step.layout is None:
-                return None
-            found = step.layout(*found)
-        return found
+                shape = trace.shape(self.value.type.shape)
+                return shape, contiguous(shape, self.value.type.dtype.itemsize)
+            shape, strides = step.layout(shape, strides, decisions)
+            shape, strides = trace.shape(shape), trace.shape(strides)
+        return shape, strides
+
+    @property
+    def c_ordered(self) -> bool:
+        """Whether no axis lies inside of a later one, as is plain to see."""
+        if self.cell.derived is not None:
+            return self.cell.derived.parent.c_ordered
+        return self.cell.layout is None and all(step.keeps_order for step in self.path)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether elements may be in several places, as in a broadcast."""
+        if self.cell.derived is not None:
+            return self.cell.derived.parent.repeats
+        return any(step.op == "broadcast_to" for step in self.path)
 
     @property
     def dtype(self) -> np.dtype:
@@ -147,6 +225,9 @@ class Tensor(Operators):
             )
         if any(step.write is None for step in self.path):
             fail(errors.MutationError, "assignment destination is read-only (a broadcast view)")
+        while self.cell.derived is not None:
+            self.cell.settle()
+        self.cell.settle_dependents()
         bases = [self.cell.value]
         for step in self.path[:-1]:
             bases.append(step.read(bases[-1]))
@@ -159,7 +240,30 @@ class Tensor(Operators):
         """A view of this array; a scalar has no memory to look at, its view is a new array."""
         if self.scalar:
             return Tensor(Cell(self.value, self.cell.trace), (step,))
-        return Tensor(self.cell, (*self.path, step), _base=self)
+        return self._on(self.cell, (*self.path, step), self)
+
+    def reshaped(self, step: ViewStep, is_view: Callable[[Decisions], bool]) -> Tensor:
+        """The view `step`, or a copy in C order: whichever `is_view` says NumPy would make.
+
+        Where that depends on more than sizes it is asked when it first makes a difference.
+        """
+        copy: Tensor | None = None
+        if not self.scalar:
+            try:
+                if is_view(Decisions(self.cell.trace, guards=False)):
+                    return self.view(step)
+            except Undecided:
+                copy = fresh_array(step.read(self.value))
+                copy.cell.derived = Derived(self, step, is_view, [weakref.ref(copy)])
+                self.cell.dependents.append(weakref.ref(copy.cell))
+        return fresh_array(step.read(self.value)) if copy is None else copy
+
+    @staticmethod
+    def _on(cell: Cell, path: tuple[ViewStep, ...], base: Tensor) -> Tensor:
+        found = Tensor(cell, path, _base=base)
+        if cell.derived is not None:
+            cell.derived.members.append(weakref.ref(found))
+        return found
 
     # Methods and properties come from the tables that trace/namespace/ fills.
 

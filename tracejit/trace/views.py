@@ -6,7 +6,7 @@ memory lies. Shapes may hold ints and sizes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from tracejit.ir.dims import Dim, Shape
 from tracejit.ir.graph import Value
 from tracejit.trace import layout
 from tracejit.trace.context import current, fail
-from tracejit.trace.layout import Strides, contiguous, reshaped, sliced
+from tracejit.trace.layout import Decisions, Strides, Undecided, contiguous, sliced
 from tracejit.trace.size import Size, as_dim, to_dim
-from tracejit.trace.tensor import Tensor, ViewStep, describe
+from tracejit.trace.tensor import Cell, Tensor, ViewStep, describe
 
 
 def apply_op(op: str, inputs: Sequence[Value], attrs: dict[str, Any] | None = None) -> Value:
@@ -44,7 +44,7 @@ def shape_of(shape: Any) -> Shape:
 def reshape(x: Tensor, shape: Any) -> Tensor:
     """`x` with another shape, one entry of which may be -1; a view, as if `x` were contiguous.
 
-    (NumPy copies where the strides do not allow a view; the difference shows only to a write.)
+    `reshape_or_copy` copies where the strides do not allow a view, as NumPy does.
     """
     old = x.type.shape
     new = list(shape_of(shape))
@@ -62,29 +62,81 @@ def reshape(x: Tensor, shape: Any) -> Tensor:
     if target == old:
         return x
 
+    return x.view(_reshape_step(x, target))
+
+
+def _reshape_step(x: Tensor, target: Shape) -> ViewStep:
+    itemsize = x.value.type.dtype.itemsize
+
     def read(value: Value) -> Value:
         return apply_op("reshape", [value], {"shape": target})
 
     def write(base: Value, value: Value) -> Value:
         return apply_op("reshape", [value], {"shape": current().shape(base.type.shape)})
 
-    def lie(shape: Shape, strides: Strides) -> tuple[Shape, Strides]:
-        found = reshaped(shape, strides, target, current().hint)
-        return target, contiguous(target) if found is None else found
+    def lie(shape: Shape, strides: Strides, decisions: Decisions) -> tuple[Shape, Strides]:
+        found = layout.reshaped(shape, strides, target, decisions)
+        return target, contiguous(target, itemsize) if found is None else found
 
-    return x.view(ViewStep(read, write, lie))
+    return ViewStep(read, write, lie, "reshape", {"shape": target})
 
 
-def reshape_is_view(x: Tensor, shape: Shape) -> bool:
-    """Whether NumPy's `x.reshape(shape)` is a view, by what is known of the strides of `x`."""
-    known = None if x.scalar else x.strides_known
-    return known is None or reshaped(*known, shape, current().hint) is not None
+def reshape_or_copy(x: Tensor, shape: Any) -> Tensor:
+    """NumPy's `x.reshape(shape)`: a view where the strides allow one, else a copy in C order."""
+    target = reshape(Tensor(Cell(x.value, current())), shape).type.shape
+    if target == x.type.shape:
+        return x
+
+    def is_view(decisions: Decisions) -> bool:
+        found = layout.reshaped(*x.memory(decisions), current().shape(target), decisions)
+        return found is not None
+
+    return x.reshaped(_reshape_step(x, target), is_view)
+
+
+def flat(x: Tensor) -> Tensor:
+    """NumPy's `x.ravel()`: a view where the elements lie in C order without gaps, else a copy."""
+    target: Shape = (current().canonical(dims.product(x.type.shape)),)
+    if x.ndim == 1:
+        target = x.type.shape
+    itemsize = x.value.type.dtype.itemsize
+
+    def is_view(decisions: Decisions) -> bool:
+        return layout.is_contiguous(*x.memory(decisions), itemsize, decisions)
+
+    return x.reshaped(_reshape_step(x, target), is_view)
 
 
 def is_contiguous(x: Tensor) -> bool:
-    """Whether the elements of `x` lie in C order without gaps, as far as the trace can tell."""
-    known = None if x.scalar else x.strides_known
-    return known is None or layout.is_contiguous(*known)
+    """Whether the elements of `x` lie in C order without gaps; a guard where that may change."""
+    if x.scalar:
+        return True
+    itemsize = x.value.type.dtype.itemsize
+
+    def ask(guards: bool) -> bool:
+        decisions = Decisions(current(), guards)
+        return layout.is_contiguous(*x.memory(decisions), itemsize, decisions)
+
+    return asked(ask)
+
+
+def memory_order(x: Tensor) -> tuple[int, ...]:
+    """The axes of `x` as they lie in memory, the outermost first; a guard where that may change."""
+
+    def ask(guards: bool) -> tuple[int, ...]:
+        decisions = Decisions(current(), guards)
+        return layout.sorted_order(*x.memory(decisions), decisions)
+
+    found: tuple[int, ...] = asked(ask)
+    return found
+
+
+def asked(ask: Callable[[bool], Any]) -> Any:
+    """The answer of `ask(guards)`, with guards only where it needs them."""
+    try:
+        return ask(False)
+    except Undecided:
+        return ask(True)
 
 
 def _require_divides(x: Tensor, total: Dim, rest: Dim, new: Sequence[Dim]) -> None:
@@ -117,10 +169,13 @@ def transpose(x: Tensor, perm: Sequence[int]) -> Tensor:
         ViewStep(
             lambda value: apply_op("transpose", [value], {"perm": order}),
             lambda base, value: apply_op("transpose", [value], {"perm": back}),
-            lambda shape, strides: (
+            lambda shape, strides, decisions: (
                 tuple(shape[p] for p in order),
                 tuple(strides[p] for p in order),
             ),
+            "transpose",
+            {"perm": order},
+            keeps_order=False,
         )
     )
 
@@ -146,7 +201,9 @@ def broadcast_to(x: Tensor, shape: Any) -> Tensor:
         ViewStep(
             lambda value: apply_op("broadcast_to", [value], {"shape": target}),
             None,
-            lambda shape, strides: (target, _broadcast_strides(shape, strides, target)),
+            lambda shape, strides, decisions: (target, _broadcast_strides(shape, strides, target)),
+            "broadcast_to",
+            {"shape": target},
         )
     )
 
@@ -166,11 +223,20 @@ def slice_(x: Tensor, starts: Sequence[Dim], sizes: Sequence[Dim], steps: Sequen
         ViewStep(
             lambda value: apply_op("slice", [value], attrs),
             lambda base, value: apply_op("update", [base, value], attrs),
-            lambda shape, strides: (tuple(sizes), sliced(strides, steps)),
+            lambda shape, strides, decisions: (tuple(sizes), sliced(strides, steps)),
+            "slice",
+            attrs,
         )
     )
 
 
 def read_only(x: Tensor) -> Tensor:
     """`x` as NumPy's read-only views are: on the same cell, but never written."""
-    return x.view(ViewStep(lambda value: value, None, lambda shape, strides: (shape, strides)))
+    return x.view(
+        ViewStep(
+            lambda value: value,
+            None,
+            lambda shape, strides, decisions: (shape, strides),
+            "read_only",
+        )
+    )

@@ -12,6 +12,7 @@ from tracejit.ir.types import SHORT_NAMES
 from tracejit.trace import prim, views
 from tracejit.trace.context import fail
 from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.orders import with_order
 from tracejit.trace.prim import as_dtype, cast, lift
 from tracejit.trace.registry import implements
 from tracejit.trace.size import Size, to_dim
@@ -32,30 +33,31 @@ def as_shape(shape: Any) -> tuple[Any, ...]:
     return found
 
 
-def filled(shape: Any, value: Any, dtype: Any) -> Tensor:
+def filled(shape: Any, value: Any, dtype: Any, order: str = "C") -> Tensor:
     """A new array with `value`, 0-d or broadcast to `shape`."""
-    return prim.copy(views.broadcast_to(cast(value, as_dtype(dtype)), as_shape(shape)))
+    found = views.broadcast_to(cast(value, as_dtype(dtype)), as_shape(shape))
+    return with_order(prim.fresh_array(found.value), found, order)
 
 
 @implements(np.zeros, creator=True)
 def zeros(
     shape: Any, dtype: Any = float, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Tensor:
-    return filled(shape, 0, dtype or float)
+    return filled(shape, 0, dtype or float, order)
 
 
 @implements(np.ones, creator=True)
 def ones(
     shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Tensor:
-    return filled(shape, 1, dtype or float)
+    return filled(shape, 1, dtype or float, order)
 
 
 @implements(np.empty, creator=True)
 def empty(
     shape: Any, dtype: Any = float, order: str = "C", *, device: Any = None, like: Any = None
 ) -> Tensor:
-    return filled(shape, 0, dtype or float)
+    return filled(shape, 0, dtype or float, order)
 
 
 @implements(np.full, creator=True)
@@ -64,7 +66,7 @@ def full(
     like: Any = None,
 ) -> Tensor:  # fmt: skip
     value = strong(fill_value)
-    return filled(shape, value, value.dtype if dtype is None else dtype)
+    return filled(shape, value, value.dtype if dtype is None else dtype, order)
 
 
 def _like(function: Any, constant: Any) -> Callable[..., Tensor]:
@@ -74,9 +76,17 @@ def _like(function: Any, constant: Any) -> Callable[..., Tensor]:
         device: Any = None,
     ) -> Tensor:  # fmt: skip
         x = strong(a)
-        return filled(x.shape if shape is None else shape, constant, dtype or x.dtype)
+        return filled_like(x, shape, constant, dtype or x.dtype, order)
 
     return like
+
+
+def filled_like(x: Tensor, shape: Any, value: Any, dtype: Any, order: str) -> Tensor:
+    """A new array laid out like `x`; for another rank K is C order."""
+    found = filled(x.shape if shape is None else shape, value, dtype)
+    if found.ndim != x.ndim:
+        return with_order(found, found, "F" if order == "F" else "C")
+    return with_order(found, x, order)
 
 
 zeros_like = _like(np.zeros_like, 0)
@@ -90,7 +100,7 @@ def full_like(
     shape: Any = None, *, device: Any = None,
 ) -> Tensor:  # fmt: skip
     x = strong(a)
-    return filled(x.shape if shape is None else shape, fill_value, dtype or x.dtype)
+    return filled_like(x, shape, fill_value, dtype or x.dtype, order)
 
 
 # From values.
@@ -102,6 +112,13 @@ def array(
     subok: bool = False, ndmin: int = 0, ndmax: int = 0, like: Any = None,
 ) -> Tensor:  # fmt: skip
     x = _converted(object, dtype)
+    order = "K" if order is None else order
+    if copy is not True and order in ("C", "F") and x is object and not x.scalar:
+        turned = x if order == "C" else views.transpose(x, tuple(reversed(range(x.ndim))))
+        if not views.is_contiguous(turned):
+            if copy is False:
+                raise ValueError("Unable to avoid copy while creating an array as requested.")
+            copy = True
     if copy is False and x is not object:
         fail(
             errors.TracedValueError,
@@ -109,7 +126,9 @@ def array(
             "np.asarray(x), which copies where it has to",
         )
     if copy or x.scalar:
-        x = prim.copy(x)
+        x = prim.copy(x, order)
+    elif x is not object and order != "K":
+        x = with_order(x, x, order)
     if x.ndim < ndmin:
         x = views.reshape(x, (*(1,) * (ndmin - x.ndim), *x.type.shape))
     return x
@@ -136,12 +155,17 @@ def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None,
     like: Any = None,
 ) -> Tensor:  # fmt: skip
-    return array(a, dtype, copy=copy)
+    return array(a, dtype, copy=copy, order=order)
 
 
-@implements(np.ascontiguousarray, np.asfortranarray, creator=True)
+@implements(np.ascontiguousarray, creator=True)
 def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Tensor:
-    return array(a, dtype, copy=None, ndmin=1)
+    return array(a, dtype, copy=None, order="C", ndmin=1)
+
+
+@implements(np.asfortranarray, creator=True)
+def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Tensor:
+    return array(a, dtype, copy=None, order="F", ndmin=1)
 
 
 def _scalar_type(dtype: np.dtype) -> Callable[..., Tensor]:

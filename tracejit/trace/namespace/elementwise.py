@@ -11,6 +11,7 @@ from tracejit import errors
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.arithmetic import write_out
+from tracejit.trace.orders import with_order
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift, select
 from tracejit.trace.registry import implements, is_method, is_property
 from tracejit.trace.tensor import Tensor, ViewStep, describe
@@ -111,8 +112,8 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
 # Parts of numbers.
 
 
-def _part_layout(shape: Any, strides: Any) -> Any:
-    return shape, tuple(2 * s for s in strides)
+def _part_layout(shape: Any, strides: Any, decisions: Any) -> Any:
+    return shape, strides
 
 
 def _real_write(base: Any, value: Any) -> Any:
@@ -130,7 +131,10 @@ def real(val: Any) -> Tensor:
     if x.dtype.kind != "c":
         return x
     return _part(
-        x, ViewStep(lambda value: views.apply_values("real", value), _real_write, _part_layout)
+        x,
+        ViewStep(
+            lambda value: views.apply_values("real", value), _real_write, _part_layout, "real"
+        ),
     )
 
 
@@ -141,7 +145,10 @@ def imag(val: Any) -> Tensor:
     if x.dtype.kind != "c":
         return _as_kind(x, prim.full(x.type.shape, 0, x.dtype))
     return _part(
-        x, ViewStep(lambda value: views.apply_values("imag", value), _imag_write, _part_layout)
+        x,
+        ViewStep(
+            lambda value: views.apply_values("imag", value), _imag_write, _part_layout, "imag"
+        ),
     )
 
 
@@ -354,18 +361,18 @@ def astype(
         )
     if not copy and x.dtype == target and x.weak is None:
         return x
-    result = prim.copy(cast(x, target))
+    result = with_order(prim.copy(cast(x, target)), x, order)
     return prim.scalar(result) if x.scalar else result
 
 
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Tensor:
-    return prim.copy(a)
+    return prim.copy(a, order)
 
 
 @is_method("copy")
 def copy_method(x: Tensor, order: str = "C") -> Tensor:
-    return _as_kind(x, prim.copy(x))
+    return _as_kind(x, prim.copy(x, order))
 
 
 @is_method("__copy__")

@@ -97,12 +97,12 @@ def _place(x: Tensor, key: Key) -> Tensor:
         attrs = {**key.region, "axes": axes, "mode": "set"}
         return views.apply_op("scatter", [base, value, *indices], attrs)
 
-    def layout(shape: Any, strides: Any) -> Any:
+    def layout(shape: Any, strides: Any, decisions: Any) -> Any:
         moved = sliced(strides, key.steps)
         return tuple(key.sizes[k] for k in rest), tuple(moved[k] for k in rest)
 
     attrs = {**key.region, "axes": axes}
-    view = x.view(ViewStep(read, write, layout))
+    view = x.view(ViewStep(read, write, layout, "place", attrs, indices=tuple(indices)))
     return views.reshape(view, tuple(key.kept_shape))
 
 

@@ -9,14 +9,15 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.ir import dims
+from tracejit.ir.graph import Value
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.creation import as_shape
 from tracejit.trace.namespace.elementwise import put_out, strong
 from tracejit.trace.prim import cast, normalize_axes, normalize_axis
 from tracejit.trace.registry import implements, is_method, is_property
-from tracejit.trace.size import Size, wrap
-from tracejit.trace.tensor import Tensor, describe
+from tracejit.trace.size import to_dim, wrap
+from tracejit.trace.tensor import Tensor, ViewStep, describe
 
 # Reshaping.
 
@@ -27,17 +28,21 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
     if isinstance(shape, (list, tuple)) and len(shape) == 1 and isinstance(shape[0], (list, tuple)):
         shape = shape[0]
     target = _target(shape)
+    if order not in ("C", "F", "A"):
+        raise ValueError(f"order must be one of 'C', 'F' or 'A' (got {order!r})")
     if copy:
         x = prim.copy(x)
-    if order in ("C", "A", "K"):
-        return _view_or_copy(x, target)
-    return reverse_axes(_view_or_copy(reverse_axes(x), tuple(reversed(target))))
-
-
-def _view_or_copy(x: Tensor, shape: tuple[Any, ...]) -> Tensor:
-    """A view where NumPy can make one, a copy otherwise."""
-    view = views.reshape(x, shape)
-    return view if views.reshape_is_view(x, view.type.shape) else prim.copy(view)
+    if order == "A":
+        order = "F" if not views.is_contiguous(x) and views.is_contiguous(reverse_axes(x)) else "C"
+    if order == "C":
+        found = views.reshape_or_copy(x, target)
+    else:
+        found = reverse_axes(views.reshape_or_copy(reverse_axes(x), tuple(reversed(target))))
+    if copy is False and found.cell is not x.cell:
+        found.cell.settle()
+        if found.cell is not x.cell:
+            raise ValueError("Unable to avoid creating a copy while reshaping.")
+    return found
 
 
 def _target(shape: Any) -> tuple[Any, ...]:
@@ -62,14 +67,18 @@ def reshape_method(x: Tensor, *shape: Any, order: str = "C", copy: bool | None =
 def ravel(a: Any, order: str = "C") -> Tensor:
     """A view only where the elements lie side by side, as in NumPy."""
     x = strong(a)
+    if order == "K":
+        x = views.transpose(x, views.memory_order(x))
+    elif order == "A":
+        order = "F" if not views.is_contiguous(x) and views.is_contiguous(reverse_axes(x)) else "C"
     if order == "F":
         x = reverse_axes(x)
-    return views.reshape(x if views.is_contiguous(x) else prim.copy(x), (-1,))
+    return views.flat(x)
 
 
 @is_method("flatten")
 def flatten(x: Tensor, order: str = "C") -> Tensor:
-    return prim.copy(ravel(x, order))
+    return prim.copy(ravel(x, order), "C")
 
 
 @implements(np.squeeze, method="squeeze")
@@ -281,27 +290,31 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     i, j = normalize_axis(axis1, x.ndim), normalize_axis(axis2, x.ndim)
     if i == j:
         raise ValueError("axis1 and axis2 cannot be the same")
-    x = views.transpose(x, [k for k in range(x.ndim) if k not in (i, j)] + [i, j])
-    *_, n, m = x.shape
-    rows, columns = (0, offset) if offset >= 0 else (-offset, 0)
-    n, m = n - rows, m - columns
-    length = n if n <= m else m
+    rest = tuple(k for k in range(x.ndim) if k not in (i, j))
+    n, m = x.shape[i], x.shape[j]
+    row, column = max(-offset, 0), max(offset, 0)
+    high, wide = n - row, m - column
+    length = high if high <= wide else wide
     if not length > 0:
         length = 0
-    return views.read_only(_read_diagonal(x, rows, columns, length))
+    kept, size = tuple(x.type.shape[k] for k in rest), to_dim(length, "a length")
+    start, step = to_dim(row * m + column, "a position"), to_dim(m + 1, "a step")
 
+    def read(base: Value) -> Value:
+        apply = views.apply_values
+        turned = apply("transpose", base, perm=(*rest, i, j))
+        flat = apply("reshape", turned, shape=(*kept, to_dim(n * m, "a size")))
+        if isinstance(step, int) and size != 0:
+            begin, count, by = (0,) * len(kept), (*kept, size), (1,) * len(kept)
+            return apply("slice", flat, starts=(*begin, start), sizes=count, steps=(*by, step))
+        index = prim.iota((size,), 0) * wrap(step) + wrap(start)
+        return apply("take", flat, cast(index, int).value, axis=len(kept))
 
-def _read_diagonal(x: Tensor, row: int, column: int, length: Any) -> Tensor:
-    *rest, n, m = x.type.shape
-    flat = views.reshape(x, (*rest, n * m))
-    start = row * m + column
-    if isinstance(m, int) and length != 0:
-        zeros, ones = [0] * len(rest), [1] * len(rest)
-        size = length.dim if isinstance(length, Size) else length
-        return views.slice_(flat, [*zeros, start], [*rest, size], [*ones, m + 1])
-    index = prim.iota(as_shape(length), 0)
-    where = index * Size(m + 1) + (start if isinstance(start, int) else Size(start))
-    return prim.take(flat, cast(where, int), len(rest))
+    def lie(shape: Any, strides: Any, decisions: Any) -> Any:
+        return (*kept, size), (*(strides[k] for k in rest), strides[i] + strides[j])
+
+    attrs = {"offset": offset, "axis1": i, "axis2": j}
+    return x.view(ViewStep(read, None, lie, "diagonal", attrs, keeps_order=False))
 
 
 @implements(np.diag)
