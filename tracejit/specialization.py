@@ -15,8 +15,9 @@ from tracejit.ir.interpret import bind_sizes
 from tracejit.runtime.calls import take_error
 from tracejit.runtime.executable import Table
 from tracejit.runtime.report import Condition, Report, Version
+from tracejit.runtime.views import make_views
 from tracejit.trace.captures import same
-from tracejit.trace.function import Traced
+from tracejit.trace.function import Traced, identical
 from tracejit.trace.pytree import unflatten
 
 __all__ = [
@@ -66,6 +67,8 @@ class Specialization:
             if found.ndim != expected.ndim:
                 return None
             arrays.append(found)
+        if self.written and not self._shares_as_traced(leaves):
+            return None
         for guard in self.scalar_guards:
             if not _scalar_holds(leaves[guard.param], guard):
                 return None
@@ -75,19 +78,38 @@ class Specialization:
             return None
         return arrays
 
+    def _shares_as_traced(self, leaves: Sequence[Any]) -> bool:
+        """Whether arguments that are written are the same as other ones just as in the trace."""
+        same = identical(leaves)
+        expected = self.traced.same
+        if same == expected:
+            return True
+        written = set(self.written)
+        return not expected and not any(written & set(pair) for pair in same)
+
     def run(self, arrays: Sequence[Any]) -> Any:
         """The result of the call, writes into arguments done."""
         traced = self.traced
         if self.written:
             _check_writable(traced, arrays)
-        found = self.executable.run(arrays)
+        found = list(self.executable.run(arrays))
         if self.executable.program is None:
             for number, index in traced.writebacks:
                 np.copyto(arrays[number], found[index])
+        graph = traced.graph
+        for k in {o.index for o in traced.outputs if o.kind == "array"}:
+            found[k] = np.asarray(found[k])
+        views: list[np.ndarray] = []
+        if graph.views:
+            for k in {v.of for v in graph.views if v.kind == "result"}:
+                found[k] = np.asarray(found[k], order="C")
+            views = make_views(graph, arrays, found, bind_sizes(graph, arrays))
         leaves: list[Any] = []
         for output in traced.outputs:
             if output.kind == "array":
-                leaves.append(np.asarray(found[output.index]))
+                leaves.append(found[output.index])
+            elif output.kind == "view":
+                leaves.append(views[output.index])
             elif output.kind == "scalar":
                 leaves.append(found[output.index][()])
             elif output.kind == "python":
@@ -147,6 +169,8 @@ def _check_writable(traced: Traced, arrays: Sequence[Any]) -> None:
             _refuse_write(traced, number, index, "which is read-only", "pass a copy")
         for other, array in enumerate(arrays):
             if other == number or not isinstance(array, np.ndarray):
+                continue
+            if (other, number) in traced.same:
                 continue
             if np.may_share_memory(target, array) and np.shares_memory(target, array):
                 name = traced.graph.params[other].hint or "a captured array"

@@ -319,7 +319,7 @@ class Trace:
         nodes: list[Node] = []
         for node in graph.nodes:
             inputs = tuple(map(settle, node.inputs))
-            attrs = {k: self._settle_attr(v) for k, v in node.attrs.items()}
+            attrs = {k: self.settled(v) for k, v in node.attrs.items()}
             outputs = tuple(map(settle, node.outputs))
             if any(name in self._decided for name in defined_symbols(node)):
                 # It still defines what it finds; a guard says that this is what was decided.
@@ -351,10 +351,11 @@ class Trace:
             tuple(dict.fromkeys(guards)),
         )
 
-    def _settle_attr(self, attr: Any) -> Any:
+    def settled(self, attr: Any) -> Any:
+        """An attribute with every decision on sizes put in."""
         if isinstance(attr, dims.Expr):
             return self.canonical(attr)
-        return tuple(map(self._settle_attr, attr)) if isinstance(attr, tuple) else attr
+        return tuple(map(self.settled, attr)) if isinstance(attr, tuple) else attr
 
     # Concrete values of traced Python scalars.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,16 @@ import numpy as np
 from tracejit import errors
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
-from tracejit.ir.graph import Graph, Value
+from tracejit.ir.graph import Graph
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
-from tracejit.trace import hooks, prim
+from tracejit.trace import hooks
 from tracejit.trace.captures import CaptureSource, Provenance, ValueGuard
 from tracejit.trace.context import Trace, activate, fail, user_frame
 from tracejit.trace.layout import Order
 from tracejit.trace.orders import param_strides
-from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container, is_unchanged
+from tracejit.trace.outputs import Output, Outputs
+from tracejit.trace.pytree import TreeDef, is_unchanged
 from tracejit.trace.signature import (
     Arguments,
     LeafType,
@@ -30,24 +31,9 @@ from tracejit.trace.signature import (
     TensorSpec,
     array_type,
 )
-from tracejit.trace.size import Size, as_dim
 from tracejit.trace.tensor import Cell, Tensor
 
 _SYMBOLS = "nmklpqrstuvw"
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What one leaf of the result is.
-
-    `array`: result number `index`; `scalar`: the same as a NumPy scalar; `python`: as a Python
-    number of type `value`; `param`: parameter number `index`, the very object that came in;
-    `constant`: `value`.
-    """
-
-    kind: str
-    index: int = 0
-    value: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +43,7 @@ class Traced:
     The graph's params are the leaves of the arguments (`leaves` has their types), then the captured
     arrays: `captures` pairs each source with its parameter number. `writebacks` pairs parameters
     that the function writes with the results that hold what they become. `notes` is for `explain`.
+    `same` pairs arguments with earlier ones whose very memory they are.
     """
 
     graph: Graph
@@ -69,6 +56,7 @@ class Traced:
     writebacks: tuple[tuple[int, int], ...]
     notes: tuple[str, ...] = ()
     capture_layouts: tuple[str, ...] = ()
+    same: tuple[tuple[int, int], ...] = ()
 
 
 def trace_function(
@@ -78,7 +66,41 @@ def trace_function(
     name: str,
     capture: bool = True,
 ) -> Traced:
-    """Run `fn` once on tensors. Raises what `fn` raises, and TraceErrors at the user's line."""
+    """Run `fn` on tensors. Raises what `fn` raises, and TraceErrors at the user's line.
+
+    Arguments with the same memory are told apart first; where the function writes them it runs
+    again with one tensor for both.
+    """
+    traced = _trace_once(fn, signature, arguments, name, capture, ())
+    if traced.writebacks:
+        same = identical(arguments.leaves)
+        written = {k for k, _ in traced.writebacks}
+        if any(written & set(pair) for pair in same):
+            return _trace_once(fn, signature, arguments, name, capture, same)
+    return traced
+
+
+def identical(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
+    """Arrays that are the same memory in the same layout as an earlier one, and which one."""
+    seen: dict[Any, int] = {}
+    pairs = []
+    for k, leaf in enumerate(leaves):
+        if isinstance(leaf, np.ndarray) and leaf.size:
+            key = leaf.ctypes.data, leaf.shape, leaf.strides, leaf.dtype, leaf.flags.writeable
+            first = seen.setdefault(key, k)
+            if first != k:
+                pairs.append((k, first))
+    return tuple(pairs)
+
+
+def _trace_once(
+    fn: Callable[..., Any],
+    signature: Signature,
+    arguments: Arguments,
+    name: str,
+    capture: bool,
+    same: tuple[tuple[int, int], ...],
+) -> Traced:
     importlib.import_module("tracejit.trace.namespace")  # fills the tables; late: it takes 50 ms
     trace = Trace(name)
     trace.provenance = provenance = Provenance()
@@ -92,6 +114,8 @@ def trace_function(
             _param(trace, names, leaf, kind, path)
             for leaf, kind, path in zip(arguments.leaves, arguments.types, paths, strict=True)
         ]
+        for k, first in same:
+            tensors[k] = Tensor(tensors[first].cell)
         made: list[tuple[Any, Any]] = []
         args, kwargs = signature.rebuild(arguments.trees, iter(tensors), made)
         for tree in arguments.trees:
@@ -102,25 +126,28 @@ def trace_function(
         run = hooks.call if capture else _plain_call
         result = run(fn, *args, **kwargs)
         _check_containers(made, name)
-        outputs, out_tree, results = _outputs(trace, provenance, tensors, result)
+        outputs = Outputs(trace, provenance, tensors, result)
+        results = outputs.results
         writebacks = []
         for k, tensor in enumerate(tensors):
-            if tensor.cell.version:
+            if tensor.cell.version and k not in dict(same):
                 writebacks.append((k, len(results)))
                 results.append(tensor.cell.value)
         sources, guards = provenance.finish(trace)
-        graph = trace.finish(results).with_(written=tuple(writebacks))
+        graph = trace.finish(results)
+        graph = graph.with_(written=tuple(writebacks), views=outputs.settled_views())
     return Traced(
         graph,
         tuple(_leaf(kind) for kind in arguments.types),
         tuple(paths),
         sources,
         guards,
-        out_tree,
-        tuple(outputs),
+        outputs.tree,
+        tuple(outputs.leaves),
         tuple(writebacks),
         tuple(provenance.notes),
         tuple(array_type(array).layout for array, _ in trace.captures.values()),
+        same,
     )
 
 
@@ -192,69 +219,6 @@ def _check_containers(made: list[tuple[Any, Any]], name: str) -> None:
                 f"`{name}` puts other items into a {type(container).__name__} that is an argument",
                 "change arrays in place, or return a new container",
             )
-
-
-# Results.
-
-
-def _classify_output(value: Any, path: str) -> TreeDef | None:
-    return None if is_container(value) and not isinstance(value, Tensor) else LEAF
-
-
-def _outputs(
-    trace: Trace, provenance: Provenance, tensors: list[Tensor], result: Any
-) -> tuple[list[Output], TreeDef, list[Value]]:
-    leaves: list[Any] = []
-    provenance.read_whole(result)
-    tree = flatten(result, "result", leaves, _classify_output)
-    results: list[Value] = []
-    seen: dict[Any, int] = {}
-
-    def add(value: Value, key: Any) -> int:
-        if key not in seen:
-            seen[key] = len(results)
-            results.append(value)
-        return seen[key]
-
-    outputs = []
-    arguments = {id(t.cell): k for k, t in enumerate(tensors)}
-    for leaf in leaves:
-        if isinstance(leaf, np.ndarray):
-            leaf = prim.lift(leaf)
-        if isinstance(leaf, Size):
-            dim = as_dim(leaf)
-            assert dim is not None
-            outputs.append(Output("python", add(trace.builder.size(dim), dim), int))
-        elif not isinstance(leaf, Tensor):
-            _check_constant(leaf)
-            outputs.append(Output("constant", value=leaf))
-        elif not leaf.path and leaf.cell.origin != "temporary":
-            number = arguments.get(id(leaf.cell))
-            if number is None:
-                number = trace.builder.params.index(leaf.cell.value)
-            outputs.append(Output("param", number))
-        elif leaf.weak is not None:
-            outputs.append(Output("python", add(leaf.value, (leaf.value, "weak")), leaf.weak))
-        elif leaf.scalar:
-            outputs.append(Output("scalar", add(leaf.value, (leaf.value, "scalar"))))
-        else:
-            if leaf.path and leaf.cell.origin != "temporary":
-                provenance.note("a result that NumPy gives as a view of an argument is a copy")
-            outputs.append(Output("array", add(leaf.value, (id(leaf.cell), leaf.path))))
-    return outputs, tree, results
-
-
-def _check_constant(leaf: Any) -> None:
-    """Traced values inside an object that nothing takes apart would escape."""
-    held = vars(leaf) if hasattr(leaf, "__dict__") and not isinstance(leaf, type) else {}
-    items = list(leaf) if isinstance(leaf, (set, tuple, list)) else []
-    items += list(leaf.values()) if isinstance(leaf, dict) else []
-    if isinstance(leaf, types.GeneratorType) or prim.any_traced(items) or prim.any_traced(held):
-        fail(
-            errors.UnsupportedError,
-            f"the result has a {type(leaf).__name__} with traced values in it",
-            "return arrays, numbers, or tuples, lists, dicts, namedtuples and dataclasses of them",
-        )
 
 
 # Errors.

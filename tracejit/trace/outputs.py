@@ -1,0 +1,173 @@
+"""What a traced function returns, as NumPy would give it: arrays, scalars, arguments and views.
+
+Results that share memory in NumPy do so here. A view of an argument is a view of the caller's
+array; results that are views of one temporary are views of one hidden result, its owner.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.ir.graph import ResultView, Value
+from tracejit.trace import prim, views
+from tracejit.trace.captures import Provenance
+from tracejit.trace.context import Trace, fail
+from tracejit.trace.layout import Decisions, Order
+from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container
+from tracejit.trace.size import Size, as_dim
+from tracejit.trace.tensor import Cell, Tensor, ViewStep
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one leaf of the result is.
+
+    `array`: result number `index`; `scalar`: the same as a NumPy scalar; `python`: as a Python
+    number of type `value`; `param`: parameter number `index`, the very object that came in;
+    `view`: view number `index` of the graph; `constant`: `value`.
+    """
+
+    kind: str
+    index: int = 0
+    value: Any = None
+
+
+class Outputs:
+    """The results of a trace, collected: `leaves` by `tree`, SSA `results` and `views` of them."""
+
+    def __init__(
+        self, trace: Trace, provenance: Provenance, tensors: Sequence[Tensor], result: Any
+    ) -> None:
+        self.trace = trace
+        self.provenance = provenance
+        self.results: list[Value] = []
+        self.views: list[ResultView] = []
+        self._numbers: dict[Any, int] = {}
+        self._arguments = {id(t): k for k, t in reversed(list(enumerate(tensors)))}
+        self._cells = {id(t.cell): k for k, t in reversed(list(enumerate(tensors)))}
+        found: list[Any] = []
+        provenance.read_whole(result)
+        self.tree = flatten(result, "result", found, _classify)
+        found = [prim.lift(leaf) if isinstance(leaf, np.ndarray) else leaf for leaf in found]
+        self._held = found
+        self._members = self._settle(found)
+        self.leaves = [self._leaf(leaf) for leaf in found]
+
+    def _settle(self, leaves: Sequence[Any]) -> dict[Cell, set[int]]:
+        """The tensors (by identity) among the results on each cell, views told from copies."""
+        arrays = [x for x in leaves if isinstance(x, Tensor) and not x.scalar]
+        roots: dict[Cell, set[int]] = {}
+        for x in arrays:
+            roots.setdefault(_root(x.cell), set()).add(id(x))
+        members: dict[Cell, set[int]] = {}
+        for x in arrays:
+            root = _root(x.cell)
+            if root.origin != "temporary" or len(roots[root]) > 1:
+                while x.cell.derived is not None:
+                    x.cell.settle()
+            members.setdefault(x.cell, set()).add(id(x))
+        return members
+
+    def _add(self, value: Value, key: Any) -> int:
+        """The number of a result; the same for the same key."""
+        if key not in self._numbers:
+            self._numbers[key] = len(self.results)
+            self.results.append(value)
+        return self._numbers[key]
+
+    def _leaf(self, leaf: Any) -> Output:
+        if isinstance(leaf, Size):
+            dim = as_dim(leaf)
+            assert dim is not None
+            return Output("python", self._add(self.trace.builder.size(dim), dim), int)
+        if not isinstance(leaf, Tensor):
+            _check_constant(leaf)
+            return Output("constant", value=leaf)
+        if not leaf.path and leaf.cell.origin != "temporary":
+            return Output("param", self._param(leaf))
+        if leaf.weak is not None:
+            return Output("python", self._add(leaf.value, (leaf.value, "weak")), leaf.weak)
+        if leaf.scalar:
+            return Output("scalar", self._add(leaf.value, (leaf.value, "scalar")))
+        return self._array(leaf)
+
+    def _param(self, leaf: Tensor) -> int:
+        number = self._arguments.get(id(leaf), self._cells.get(id(leaf.cell)))
+        return self.trace.builder.params.index(leaf.cell.value) if number is None else number
+
+    def _array(self, leaf: Tensor) -> Output:
+        cell = leaf.cell
+        if not all(step.op for step in leaf.path):
+            self.provenance.note("a result that NumPy gives as a view is a copy")
+        elif cell.origin != "temporary":
+            return self._view(leaf, "param", self._param(leaf), ())
+        elif len(self._members[cell]) > 1 or any(s.write is None for s in leaf.path):
+            value = cell.value
+            steps: tuple[Any, ...] = ()
+            if isinstance(cell.layout, Order):
+                perm = cell.layout.find(Decisions(self.trace, guards=True))
+                value = views.apply_values("transpose", value, perm=perm)
+                back = tuple(int(k) for k in np.argsort(perm))
+                steps = (("transpose", {"perm": back}),)
+            number = self._add(value, id(cell))
+            if not steps and not leaf.path:
+                return Output("array", number)
+            return self._view(leaf, "result", number, steps)
+        return Output("array", self._add(leaf.value, id(leaf)))
+
+    def _view(self, leaf: Tensor, kind: str, of: int, steps: tuple[Any, ...]) -> Output:
+        key = ("view", id(leaf))
+        if key not in self._numbers:
+            self._numbers[key] = len(self.views)
+            found = (*steps, *(self._step(step) for step in leaf.path))
+            self.views.append(ResultView(kind, of, found))
+        return Output("view", self._numbers[key])
+
+    def _step(self, step: ViewStep) -> tuple[str, dict[str, Any]]:
+        attrs = dict(step.attrs)
+        if step.indices:
+            attrs["indices"] = tuple(self._add(v, (v, "index")) for v in step.indices)
+        return step.op, attrs
+
+    def settled_views(self) -> tuple[ResultView, ...]:
+        """The views with every decision on sizes put in."""
+        return tuple(
+            ResultView(
+                view.kind,
+                view.of,
+                tuple(
+                    (op, {k: self.trace.settled(v) for k, v in attrs.items()})
+                    for op, attrs in view.steps
+                ),
+            )
+            for view in self.views
+        )
+
+
+def _root(cell: Cell) -> Cell:
+    while cell.derived is not None:
+        cell = cell.derived.parent.cell
+    return cell
+
+
+def _classify(value: Any, path: str) -> TreeDef | None:
+    return None if is_container(value) and not isinstance(value, Tensor) else LEAF
+
+
+def _check_constant(leaf: Any) -> None:
+    """Traced values inside an object that nothing takes apart would escape."""
+    held = vars(leaf) if hasattr(leaf, "__dict__") and not isinstance(leaf, type) else {}
+    items = list(leaf) if isinstance(leaf, (set, tuple, list)) else []
+    items += list(leaf.values()) if isinstance(leaf, dict) else []
+    if isinstance(leaf, types.GeneratorType) or prim.any_traced(items) or prim.any_traced(held):
+        fail(
+            errors.UnsupportedError,
+            f"the result has a {type(leaf).__name__} with traced values in it",
+            "return arrays, numbers, or tuples, lists, dicts, namedtuples and dataclasses of them",
+        )
