@@ -1,29 +1,12 @@
-"""The records of every op; importing this package fills `opdef.OPS`."""
+"""The records of every op; importing this package fills `opdef.OPS`.
 
-from tracejit.ir.ops import (
-    compare,
-    elementwise,
-    filters,
-    floating,
-    index,
-    integer,
-    linalg,
-    reduce,
-    shape,
-    special,
-    transcendental,
-)
+A file of this folder is loaded because it is there.
+"""
 
-__all__ = [
-    "compare",
-    "elementwise",
-    "filters",
-    "floating",
-    "index",
-    "integer",
-    "linalg",
-    "reduce",
-    "shape",
-    "special",
-    "transcendental",
-]
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
+    importlib.import_module(f"{__name__}.{_module}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from tracejit import errors
 from tracejit.ir.types import F8
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
+from tracejit.trace.namespace.linalg import singular_norm
 from tracejit.trace.namespace.reductions import accumulate_over, array, max_, min_, sum_, to_bool
 from tracejit.trace.registry import implements
 from tracejit.trace.tensor import Tensor, describe
@@ -60,7 +61,7 @@ def _matrix_norm(x: Tensor, order: Any, row: int, column: int, keepdims: bool) -
     if order is None or order in ("fro", "f"):
         return _euclidean(x, (row, column), keepdims)
     if order in (2, -2, "nuc"):
-        _fail_singular(order)
+        return singular_norm(x, order, (row, column), keepdims)
     if isinstance(order, str) or order not in (1, -1, np.inf, -np.inf):
         raise ValueError("Invalid norm order for matrices.")
     inner, outer = (row, column) if order in (1, -1) else (column, row)
@@ -70,14 +71,6 @@ def _matrix_norm(x: Tensor, order: Any, row: int, column: int, keepdims: bool) -
         return result
     shape = tuple(d for k, d in enumerate(x.type.shape) if k not in (row, column))
     return prim.scalar(views.reshape(result, shape))
-
-
-def _fail_singular(order: Any) -> NoReturn:
-    fail(
-        errors.UnsupportedError,
-        f"the matrix norm ord={order!r} needs singular values, which is not supported",
-        "ord='fro', 1 or np.inf; or compute it outside the jitted function",
-    )
 
 
 @implements(np.linalg.norm)
