@@ -9,6 +9,7 @@ import numpy as np
 
 from tracejit.ir import dims
 from tracejit.trace import prim, views
+from tracejit.trace.context import current
 from tracejit.trace.namespace.creation import as_shape, is_int
 from tracejit.trace.namespace.elementwise import strong
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift
@@ -21,6 +22,9 @@ def ceil_length(span: Any, step: int) -> Any:
     """How many elements `range(0, span, step)` has; decides whether there are any."""
     if step < 0:
         span, step = -span, -step
+    length = as_dim(span)
+    if length is not None and current().is_run_time(length):
+        return wrap(dims.floordiv(dims.maximum(length, 0) + (step - 1), step))
     if not span > 0:
         return 0
     if step == 1:
