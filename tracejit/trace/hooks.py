@@ -23,7 +23,7 @@ from tracejit.trace import capture, prim
 from tracejit.trace.captures import CaptureSource, Provenance
 from tracejit.trace.context import current, fail, tracing, user_frame
 from tracejit.trace.pybuiltins import BUILTINS, spelled
-from tracejit.trace.registry import CREATORS, FUNCTIONS, METHODS
+from tracejit.trace.registry import CREATORS, FUNCTIONS, METHODS, SUBSCRIPTS
 from tracejit.trace.size import Size
 from tracejit.trace.tensor import OUTSIDE, Tensor, describe
 
@@ -118,6 +118,9 @@ def item(x: Any, index: Any) -> Any:
         return x[index]
     if isinstance(x, np.ndarray):
         return prim.lift(x)[index]
+    special = SUBSCRIPTS.get(id(x))
+    if special is not None:
+        return special(index)
     getter = type(x).__dict__.get("__getitem__")
     if type(getter) is types.FunctionType:
         return call(getter, x, index)

@@ -20,6 +20,9 @@ CREATORS: set[Any] = set()
 METHODS: dict[str, Callable[..., Any]] = {}
 """Name of an array method -> implementation whose first argument is the tensor."""
 
+SUBSCRIPTS: dict[int, Callable[..., Any]] = {}
+"""Identity of an object like `np.r_` -> what answers for `object[key]`."""
+
 PROPERTIES: dict[str, Callable[..., Any]] = {}
 """Name of an array property -> implementation on the tensor."""
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tracejit.ir import dims
 from tracejit.ir.dims import Shape
-from tracejit.ir.opdef import Attrs, OpDef, register
+from tracejit.ir.opdef import OPS, Attrs, OpDef, register
 from tracejit.ir.ops.shape import slices
 from tracejit.ir.types import INTP, TensorType, broadcast_shapes
 
@@ -82,7 +82,8 @@ def _evaluate_scatter(
         shape = key[0].shape + target.shape[len(axes) :]
         target[key] = np.ascontiguousarray(np.broadcast_to(value, shape))
     else:
-        ufunc = getattr(np, mode)
+        ufunc = OPS[mode].ufunc
+        assert ufunc is not None
         # Casts are decided on when the function is traced; what comes here is to be done.
         for at in np.ndindex(key[0].shape):
             place = tuple(k[at] for k in key)

@@ -16,7 +16,7 @@ from tracejit.trace.orders import with_order
 from tracejit.trace.prim import as_dtype, cast, lift
 from tracejit.trace.registry import implements
 from tracejit.trace.size import Size, to_dim
-from tracejit.trace.tensor import Tensor, describe
+from tracejit.trace.tensor import Tensor
 
 
 def as_shape(shape: Any) -> tuple[Any, ...]:
@@ -35,6 +35,8 @@ def as_shape(shape: Any) -> tuple[Any, ...]:
 
 def filled(shape: Any, value: Any, dtype: Any, order: str = "C") -> Tensor:
     """A new array with `value`, 0-d or broadcast to `shape`."""
+    if order not in ("C", "F"):
+        raise ValueError("only 'C' or 'F' order is permitted")
     found = views.broadcast_to(cast(value, as_dtype(dtype)), as_shape(shape))
     return with_order(prim.fresh_array(found.value), found, order)
 
@@ -290,19 +292,6 @@ def fromfunction(
 ) -> Any:
     dims = as_shape(shape)
     return function(*(prim.copy(prim.iota(dims, k, dtype)) for k in range(len(dims))), **kwargs)
-
-
-@implements(np.ix_)
-def ix_(*args: Any) -> tuple[Tensor, ...]:
-    found = []
-    for k, arg in enumerate(args):
-        x = strong(arg)
-        if x.ndim != 1:
-            raise ValueError("Cross index must be 1 dimensional")
-        if x.dtype == bool:
-            fail(errors.UnsupportedError, f"np.ix_ of a mask is not supported: {describe(x)}")
-        found.append(views.reshape(x, tuple(x.shape[0] if j == k else 1 for j in range(len(args)))))
-    return tuple(found)
 
 
 def is_int(x: Any) -> bool:

@@ -13,7 +13,7 @@ from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.arithmetic import write_out
 from tracejit.trace.orders import with_order
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift, select
-from tracejit.trace.registry import implements, is_method, is_property
+from tracejit.trace.registry import FUNCTIONS, implements, is_method, is_property
 from tracejit.trace.tensor import Tensor, ViewStep, describe
 
 
@@ -32,13 +32,11 @@ def put_out(out: Any, result: Tensor, name: str, casting: str = "same_kind") -> 
 
 
 @implements(np.where)
-def where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None and y is None:
+        return FUNCTIONS[np.nonzero](condition)
     if x is None or y is None:
-        fail(
-            errors.UnsupportedError,
-            "np.where(condition) with one argument has a result whose size depends on the data",
-            "np.where(condition, a, b), which keeps the shape",
-        )
+        raise ValueError("either both or neither of x and y should be given")
     return prim.copy(select(condition, x, y))
 
 
@@ -94,19 +92,6 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
         )
     value = cast(source, target.dtype)
     prim.store(target, value if where is True else select(where, value, target))
-
-
-@implements(np.putmask)
-def putmask(a: Any, mask: Any, values: Any) -> None:
-    target, value = lift(a), lift(values)
-    if value.ndim and not current().same(value.type.size, 1):
-        fail(
-            errors.UnsupportedError,
-            "np.putmask with several values is not supported",
-            "np.copyto(a, values, where=mask)",
-        )
-    value = views.reshape(cast(value, target.dtype), ())
-    prim.store(target, select(mask, value, target))
 
 
 # Parts of numbers.

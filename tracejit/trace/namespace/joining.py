@@ -16,6 +16,7 @@ from tracejit.trace.namespace.elementwise import put_out, strong
 from tracejit.trace.namespace.index_keys import slice_bounds
 from tracejit.trace.namespace.indexing import getitem
 from tracejit.trace.namespace.shape import atleast_1d, atleast_2d, atleast_3d
+from tracejit.trace.namespace.sorting import repeat_each
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift, normalize_axis
 from tracejit.trace.registry import implements, is_method
 from tracejit.trace.size import Size, to_dim, wrap
@@ -248,17 +249,15 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = views.reshape(x, (-1,)), 0
     k = normalize_axis(axis, x.ndim)
-    if isinstance(repeats, (list, tuple, np.ndarray)) and not prim.any_traced(repeats):
+    if isinstance(repeats, (list, tuple)) and not prim.any_traced(repeats):
         counts = np.asarray(repeats).ravel()
         if len(counts) != 1:
             return _repeat_each(x, counts, k)
         repeats = int(counts[0])
+    if isinstance(repeats, (list, tuple, np.ndarray)):
+        repeats = strong(repeats)
     if isinstance(repeats, Tensor) and repeats.ndim:
-        fail(
-            errors.UnsupportedError,
-            f"np.repeat with traced counts {describe(repeats)} has a size that depends on the data",
-            "give the counts as a Python list or an int",
-        )
+        return repeat_each(x, repeats, k)
     count = to_dim(repeats, "repeats")
     if isinstance(count, int) and count < 0:
         raise ValueError("repeats may not contain negative values.")
