@@ -136,7 +136,8 @@ class _Verifier:
         )
         taken = [k for k in node.reuses if k is not None]
         self.require(all(0 <= k < len(node.inputs) for k in taken), "reuses an input out of range")
-        self.require(len(set(taken)) == len(taken), "reuses one input twice")
+        once = node.op == "fused" or len(set(taken)) == len(taken)
+        self.require(once, "reuses one input twice")
 
     def block_op(self, node: Node) -> None:
         self.require(len(node.blocks) == 1, f"{node.op} needs one block")

@@ -13,6 +13,7 @@ Attributes of a fused node: `extents` of its axes, `reduced` axes, and the `maps
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from tracejit.ir import dims
@@ -30,10 +31,14 @@ from tracejit.passes import maps
 from tracejit.passes.maps import VIEWS, Entry, Map
 from tracejit.passes.order import Group, Order, Unit
 from tracejit.passes.regroup import Grouping, fusable, is_free, regroup
+from tracejit.passes.writes import written_input
 
 CHEAP_FLOPS = 2.0
 """A value that costs at most this many additions from memory is recomputed rather than stored."""
 
+
+MOST_SIBLINGS = 64
+"""More groups over the same axes than this are not compared with each other."""
 
 Request = tuple[Group, Map]
 
@@ -121,20 +126,22 @@ class _Fuser:
             return
         base, value = node.inputs
         starts, sizes, steps = (node.attrs[k] for k in ("starts", "sizes", "steps"))
-        group = Group(list(sizes))
+        group = Group([d for d in sizes if d != 1])
         self.groups.append(group)
         group.members[node] = None
+        axes = itertools.count()
         group.maps[node.output] = tuple(
-            (k, start, step) for k, (start, step) in enumerate(zip(starts, steps, strict=True))
+            (None, start, 0) if size == 1 else (next(axes), start, step)
+            for start, size, step in zip(starts, sizes, steps, strict=True)
         )
         self.order.place(node, group)
         self._note_sizes(node, group)
         self.stored.add(base)
-        self.order.note_reader(base, group)
+        if self.order.root(base) not in self.order.versions:
+            self.order.note_reader(base, group)
         region = base.type.with_shape(tuple(sizes))
-        self._request(
-            value, group, maps.operand_map(maps.identity(region.shape), region, value.type)
-        )
+        here = maps.within(group.maps[node.output])
+        self._request(value, group, maps.operand_map(here, region, value.type))
 
     def _add(self, node: Node, group: Group, map: Map) -> None:
         group.members[node] = None
@@ -196,21 +203,26 @@ class _Fuser:
         order = self.order
         for value, at in self._operands(node, group, map):
             write = order.writer.get(order.root(value))
-            if write is None:
-                continue
-            unit = order.unit(write)
-            if unit is group:
+            while write is not None and order.unit(write) is group:
                 if group.reduced or OPS[node.op].kind == "reduce":
                     return False
                 if not self._is_aligned(write, value, at, group):
                     return False
-            elif order.reaches(unit, group):
+                write = order.links.get(write)
+            if write is not None and order.reaches(order.unit(write), group):
                 return False
         return True
 
     def _is_aligned(self, write: Node, value: Value, at: Map, group: Group) -> bool:
         """Whether `value` is read where `write` replaces it, element by element, or elsewhere."""
-        base, there = maps.through_views(write.inputs[0], group.maps[write.output], self.producer)
+        base, there = write.inputs[0], group.maps[write.output]
+        while True:
+            base, there = maps.through_views(base, there, self.producer)
+            earlier = self.producer.get(base)
+            into = written_input(earlier) if earlier is not None else None
+            if base is value or into is None:
+                break
+            base = into
         if base is not value:
             return False
         pairs = [(_settled(a, group), _settled(b, group)) for a, b in zip(at, there, strict=True)]
@@ -368,7 +380,7 @@ class _Fuser:
         if full and bool(group.reduced) != bool(into.reduced):
             # A full reduction and an elementwise group are shared out to threads differently.
             return False
-        if self.order.reaches(group, into) or self.order.reaches(into, group):
+        if not self.order.may_merge(group, into):
             return False
         into.reduced = into.reduced or reduced
         into.members.update(group.members)
@@ -385,19 +397,25 @@ class _Fuser:
         return True
 
     def _merge_siblings(self) -> None:
-        """Merge groups over the same axes that read the same memory, so that it is read once."""
-        if len(self.groups) > 64:
-            return
-        for group in list(self.groups):
-            for other in list(self.groups):
-                if group is other or group.find() is not group or other.find() is not other:
+        """Merge groups over the same axes that read the same memory, so that it is read once.
+
+        Groups that read nothing at all fill memory; they are merged to have fewer nests.
+        """
+        alike: dict[tuple[tuple[Dim, ...], tuple[int, ...]], list[Group]] = {}
+        for group in self.groups:
+            if group.extents:
+                alike.setdefault((tuple(group.extents), group.reduced), []).append(group)
+        for groups in alike.values():
+            if len(groups) > MOST_SIBLINGS:
+                continue
+            roots = {group: self._roots(group) for group in groups}
+            for group, other in itertools.permutations(groups, 2):
+                if group.find() is not group or other.find() is not other:
                     continue
-                if group.extents != other.extents or group.reduced != other.reduced:
-                    continue
-                if not group.extents or not (self._roots(group) & self._roots(other)):
-                    continue
-                if self._merge(other, group, {a: a for a in range(len(group.extents))}):
-                    continue
+                if roots[group] & roots[other] or not (roots[group] or roots[other]):
+                    same = {a: a for a in range(len(group.extents))}
+                    if self._merge(other, group, same):
+                        roots[group] |= roots[other]
 
     def _roots(self, group: Group) -> set[Value]:
         """The large values in memory that a group reads."""

@@ -24,6 +24,11 @@ def identity(shape: Shape) -> Map:
     return tuple((k, 0, 1) for k in range(len(shape)))
 
 
+def within(map: Map) -> Map:
+    """Where an element of a region is, counted from its start, that is written at `map`."""
+    return tuple(FIXED if axis is None else (axis, 0, 1) for axis, _, _ in map)
+
+
 def axes_of(map: Map) -> frozenset[int]:
     """The nest axes that a map depends on."""
     return frozenset(axis for axis, _, _ in map if axis is not None)

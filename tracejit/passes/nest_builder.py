@@ -112,7 +112,7 @@ class NestBuilder:
             return Output((value, map), value, map)
         source = node.inputs[1]
         region = value.type.with_shape(tuple(node.attrs["sizes"]))
-        here = self._settle(maps.identity(region.shape))
+        here = maps.within(map)
         return Output(self.read(source, maps.operand_map(here, region, source.type)), value, map)
 
     def read(self, value: Value, map: Map) -> Key:

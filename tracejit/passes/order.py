@@ -8,12 +8,13 @@ caller's arrays are as NumPy would have left them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Node, Value, producers
 from tracejit.passes.maps import VIEWS, Map
+from tracejit.passes.rules_shape import are_apart
 from tracejit.passes.writes import can_fail, written_input
 
 
@@ -59,10 +60,18 @@ class Order:
         self._read_by: dict[Unit, dict[Value, None]] = {}
         self._group: dict[Node, Group] = {}
         self._roots: dict[Value, Value] = {}
+        self.links: dict[Node, Node] = {}
+        self.versions: set[Value] = set()
         for node in graph.nodes:
             base = written_input(node)
-            if base is not None:
-                self.writer[self.root(base)] = node
+            if base is None:
+                continue
+            root = self.root(base)
+            self.writer[root] = node
+            before = self.producer.get(root)
+            if before is not None and written_input(before) is not None:
+                self.links[before] = node
+                self.versions.add(root)
         self.next, self.previous = self._barriers(graph)
 
     def _barriers(self, graph: Graph) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]]]:
@@ -159,10 +168,12 @@ class Order:
                 if self.unit(other) is not unit:
                     yield self.unit(other)
 
-    def later(self, unit: Unit) -> Iterator[Unit]:
-        """The units that must run after `unit`."""
+    def later(self, unit: Unit, loose: Sequence[Node] = ()) -> Iterator[Unit]:
+        """The units that must run after `unit`; the next write after a `loose` one need not."""
         nodes = unit.members if isinstance(unit, Group) else (unit,)
         for node in nodes:
+            if node in self.links and node not in loose:
+                yield self.unit(self.links[node])
             for value in node.outputs:
                 for reader in self.readers.get(value, ()):
                     yield reader.find() if isinstance(reader, Group) else reader
@@ -170,6 +181,35 @@ class Order:
                 yield self.unit(other)
         for root in self._read_by.get(unit, ()):
             yield self.unit(self.writer[root])
+
+    def may_merge(self, a: Group, b: Group) -> bool:
+        """Whether neither of two groups has to run before the other.
+
+        Writes into parts of one array that share no element may run as one.
+        """
+        if self._sees(a, b) or self._sees(b, a):
+            return False
+        return not self._comes_before(a, b) and not self._comes_before(b, a)
+
+    def _comes_before(self, first: Group, second: Group) -> bool:
+        """Whether `second` must run after `first`, or after something that runs after `first`."""
+        loose = [n for n in first.writes if self._leaves_alone(n, second)]
+        for unit in self.later(first, loose):
+            if unit is second or (unit is not first and self.reaches(unit, second)):
+                return True
+        return False
+
+    def _leaves_alone(self, write: Node, group: Group) -> bool:
+        """Whether the next write into the same memory is in `group`, and replaces other parts."""
+        following = self.links.get(write)
+        if following is None or self.unit(following) is not group:
+            return False
+        return write.op == following.op == "update" and are_apart(write, following)
+
+    def _sees(self, reader: Group, writer: Group) -> bool:
+        """Whether a group reads memory, at whatever version, that another one writes."""
+        read = {self._memory(v) for v in self.reads(reader)}
+        return any(self._memory(n.inputs[0]) in read for n in writer.writes)
 
     def reaches(self, start: Unit, goal: Unit) -> bool:
         """Whether `goal` is `start` or has to run after it."""

@@ -122,7 +122,12 @@ class _Regrouping:
         }
         reuses: tuple[int | None, ...] = ()
         if bases:
-            taken = {n.output: inputs.index(base) for n, base in bases.items()}
+            producer = {n.output: base for n, base in bases.items()}
+            taken = {}
+            for value, base in producer.items():
+                while base in producer:
+                    base = producer[base]
+                taken[value] = inputs.index(base)
             reuses = tuple(taken.get(v) for v in outputs)
         return Node("fused", inputs, tuple(outputs), attrs, (block,), reuses, loc=loc)
 

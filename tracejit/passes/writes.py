@@ -191,32 +191,35 @@ class _Planner:
             if k != position and self._looks_at(value, memory) and not self._is_apart(node, value):
                 inputs[k] = self._copy(inputs[k], node)
         late = [v for v in self._family(memory) if self._read_after(v, self.position[node])]
-        elsewhere: list[Value] = []
-        if not owned or (late and node not in self.chained):
+        elsewhere = [v for v in late if self._lies_elsewhere(v, node, memory)]
+        if not owned or (len(elsewhere) < len(late) and node not in self.chained):
             inputs[position] = self._copy(inputs[position], node)
+            elsewhere = []
         else:
             for value in late:
-                if self._is_apart(node, value) and self.producer[value].inputs[0] is memory:
-                    elsewhere.append(value)
-                else:
+                if value not in elsewhere:
                     self._replace(value, self._copy(self.replaced.get(value, value), node))
         self.nodes.append(node.with_(inputs=tuple(inputs), reuses=(position,)))
+        moved = {memory: node.output}
         for value in elsewhere:
-            self._read_from(node, value)
+            self._read_from(node, value, moved)
 
-    def _read_from(self, write: Node, value: Value) -> None:
-        """From now on read the part `value`, which `write` leaves as it is, from its output."""
-        again = Value(value.type, value.hint)
-        view = self.producer[value].with_(inputs=(write.output,), outputs=(again,))
+    def _read_from(self, write: Node, value: Value, moved: dict[Value, Value]) -> Value:
+        """From now on read `value`, which `write` leaves as it is, from its output."""
+        if value in moved:
+            return moved[value]
+        old = self.producer[value]
+        source = self._read_from(write, old.inputs[0], moved)
+        again = moved[value] = Value(value.type, value.hint)
+        view = old.with_(inputs=(source,), outputs=(again,))
         self.nodes.append(view)
         self.producer[again] = view
         self.position[view] = self.position[write]
-        self.views.setdefault(write.output, []).append(again)
+        self.views.setdefault(source, []).append(again)
         if value in self.direct:
             self.direct[again] = self.direct[value]
-        if value in self.views:
-            self.views[again] = self.views[value]
         self._replace(value, again)
+        return again
 
     def _replace(self, value: Value, new: Value) -> None:
         for key, found in self.replaced.items():
@@ -261,6 +264,17 @@ class _Planner:
                 return False
             value = node.inputs[0]
         return True
+
+    def _lies_elsewhere(self, value: Value, write: Node, memory: Value) -> bool:
+        """Whether `value` looks at a part of `memory` that `write` leaves as it is."""
+        if memory in self.replaced:
+            return False
+        while value is not memory:
+            source = self.producer[value].inputs[0]
+            if source is memory and self._is_apart(write, value):
+                return True
+            value = source
+        return False
 
     def _is_apart(self, write: Node, value: Value) -> bool:
         """Whether `value` is a part of what is written into, and provably not the written part."""
