@@ -161,6 +161,15 @@ def test_matrix_products_of_every_layout(dtype: str) -> None:
             check(lambda a, b: a @ b, a, b, ulp=64, sums=True, compiled=product)
 
 
+def test_several_matrix_products_of_a_batch() -> None:
+    """The sizes that the loop over one batch computed are not there in the next one's."""
+    a, b = random((3, 4, 5)), random((3, 2, 5, 5), seed=1)
+    for n in (3, 0):
+        x, y = a[:n], b[:n]
+        check(lambda a, b: (a @ b[:, 0] + a @ b[:, 1]) @ b[:, 0], x, y, ulp=64, sums=True)
+        check(lambda a, b: (a @ b[0, 0, 0], a @ b[0, 0, 1]), a, y if n else b, ulp=64, sums=True)
+
+
 def test_results_stay_valid() -> None:
     """Results own memory that no later call writes to while someone holds it."""
     function = jit(lambda x: (x + 1, (x * 2)[1:], x.sum(0), np.cumsum(x), x[::-1]))

@@ -99,7 +99,8 @@ class BlasEmitter:
                 for o, s in zip(offsets, strides, strict=True)
             ]
             rest = quotient
-        self._product(step, offsets[0], offsets[1], offsets[2], scratch)
+        with self.sizes.inside():
+            self._product(step, offsets[0], offsets[1], offsets[2], scratch)
         loop.close()
 
     def _scratch(self) -> ll.Value:
@@ -184,11 +185,11 @@ class BlasEmitter:
         rows, columns = self._int(shape[0]), self._int(shape[1])
         empty = self.b.icmp_signed("==", self.sizes(k), number(0))
         with self.b.if_else(empty) as (then, otherwise):
-            with then:
+            with then, self.sizes.inside():
                 nbytes = self.sizes(dims.product((m, n)) * item)
                 clear = self.context.declare("memset", PTR, [PTR, I32, I64])
                 self.b.call(clear, [out, I32(0), nbytes])
-            with otherwise:
+            with otherwise, self.sizes.inside():
                 arguments = [
                     self._char(trans), rows, columns, self._number(step, 1), matrix, leading,
                     vector, increment, self._number(step, 0), out, self._int(1),

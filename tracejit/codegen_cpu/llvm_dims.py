@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import llvmlite.ir as ll
 
@@ -35,6 +36,13 @@ class DimEmitter:
         if found is None:
             found = self.known[dim] = self._sum(dim)
         return found
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """For code that may not run, a loop or a branch: what is computed there is forgotten."""
+        known = dict(self.known)
+        yield
+        self.known = known
 
     def _sum(self, dim: Expr) -> ll.Value:
         total: ll.Value | None = None
