@@ -62,15 +62,16 @@ class Outputs:
     def _settle(self, leaves: Sequence[Any]) -> dict[Cell, set[int]]:
         """The tensors (by identity) among the results on each cell, views told from copies."""
         arrays = [x for x in leaves if isinstance(x, Tensor) and not x.scalar]
-        roots: dict[Cell, set[int]] = {}
-        for x in arrays:
-            roots.setdefault(_root(x.cell), set()).add(id(x))
-        members: dict[Cell, set[int]] = {}
-        for x in arrays:
-            root = _root(x.cell)
-            if root.origin != "temporary" or len(roots[root]) > 1:
+        roots = [_root(x.cell) for x in arrays]
+        sharing: dict[Cell, set[int]] = {}
+        for x, root in zip(arrays, roots, strict=True):
+            sharing.setdefault(root, set()).add(id(x))
+        for x, root in zip(arrays, roots, strict=True):
+            if root.origin != "temporary" or len(sharing[root]) > 1 or _is_guarded(x):
                 while x.cell.derived is not None:
                     x.cell.settle()
+        members: dict[Cell, set[int]] = {}
+        for x in arrays:
             members.setdefault(x.cell, set()).add(id(x))
         return members
 
@@ -107,7 +108,7 @@ class Outputs:
             self.provenance.note("a result that NumPy gives as a view is a copy")
         elif cell.origin != "temporary":
             return self._view(leaf, "param", self._param(leaf), ())
-        elif len(self._members[cell]) > 1 or any(s.write is None for s in leaf.path):
+        elif len(self._members[cell]) > 1 or _is_guarded(leaf):
             value = cell.value
             steps: tuple[Any, ...] = ()
             if isinstance(cell.layout, Order):
@@ -154,6 +155,13 @@ def _root(cell: Cell) -> Cell:
     while cell.derived is not None:
         cell = cell.derived.parent.cell
     return cell
+
+
+def _is_guarded(x: Tensor) -> bool:
+    """Whether `x`, if it is a view, is a read-only one."""
+    if any(step.write is None for step in x.path):
+        return True
+    return x.cell.derived is not None and _is_guarded(x.cell.derived.parent)
 
 
 def _classify(value: Any, path: str) -> TreeDef | None:

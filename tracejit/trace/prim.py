@@ -79,7 +79,7 @@ def stack_nested(x: Sequence[Any], dtype: Any = None) -> Tensor:
     if any(t.ndim != len(shape) for t in items):
         fail(errors.ShapeError, "the sequence is ragged: " + ", ".join(map(describe, items)))
     parts = [reshape(cast(t, common), (1, *t.shape)) for t in items]
-    return concatenate(parts, 0)
+    return fresh_array(concatenate(parts, 0).value)
 
 
 def any_traced(x: Any) -> bool:

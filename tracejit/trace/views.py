@@ -125,7 +125,8 @@ def memory_order(x: Tensor) -> tuple[int, ...]:
 
     def ask(guards: bool) -> tuple[int, ...]:
         decisions = Decisions(current(), guards)
-        return layout.sorted_order(*x.memory(decisions), decisions)
+        memory = x.memory(decisions)
+        return layout.iteration_order(memory[0], [memory], decisions)
 
     found: tuple[int, ...] = asked(ask)
     return found

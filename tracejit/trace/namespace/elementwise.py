@@ -83,12 +83,14 @@ def clip_method(x: Tensor, min: Any = None, max: Any = None, out: Any = None, **
 @implements(np.copyto)
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     target, source = lift(dst), lift(src)
-    kind: Any = prim.operand_dtype(source)
-    if not isinstance(kind, type) and not np.can_cast(kind, target.dtype, casting):  # type: ignore[arg-type]
+    rule: Any = casting
+    if source.weak is not None and casting in ("safe", "equiv", "no"):
+        rule = "same_kind"  # NumPy looks at the value of a Python number.
+    if not np.can_cast(source.dtype, target.dtype, rule):
         fail(
             errors.DTypeError,
-            f"Cannot cast array data from {kind!r} to {target.dtype!r} according to the rule "
-            f"'{casting}'",
+            f"Cannot cast array data from {source.dtype!r} to {target.dtype!r} according to the "
+            f"rule '{casting}'",
         )
     value = cast(source, target.dtype)
     prim.store(target, value if where is True else select(where, value, target))

@@ -99,7 +99,10 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     if not current().same(chosen.type.size, target.type.size, "np.putmask"):
         raise ValueError("putmask: mask and data must be the same size")
     source = strong(values)
-    if not np.can_cast(prim.operand_dtype(lift(values)), target.dtype, "same_kind"):
+    fits = np.can_cast(source.dtype, target.dtype)
+    if source.scalar:  # Converted as Python converts a number: only complex ones do not go.
+        fits = source.dtype.kind != "c" or target.dtype.kind == "c"
+    if not fits:
         fail(
             errors.DTypeError,
             f"Cannot cast array data from {source.dtype!r} to {target.dtype!r} according to the "

@@ -1,0 +1,104 @@
+"""Random programs agree with NumPy: in results, in arguments afterwards, in what shares memory.
+
+`TRACEJIT_RANDOM_PROGRAMS=10000` runs that many; `TRACEJIT_RANDOM_SEED=k` runs the one of that seed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit
+from tests.end2end.generator import Program
+
+COUNT = int(os.environ.get("TRACEJIT_RANDOM_PROGRAMS", "300"))
+FIRST = int(os.environ.get("TRACEJIT_RANDOM_SEED", "0"))
+CHUNK = 25
+COMPILED = 24
+"""How many are compiled; the others are interpreted, which tests the trace."""
+
+
+def leaves(x: Any) -> list[Any]:
+    if isinstance(x, dict):
+        return [leaf for value in x.values() for leaf in leaves(value)]
+    if isinstance(x, (list, tuple)):
+        return [leaf for item in x for leaf in leaves(item)]
+    return [x]
+
+
+def call(function: Any, arguments: list[np.ndarray]) -> tuple[Any, Exception | None]:
+    try:
+        with np.errstate(all="ignore"):
+            return function(*arguments), None
+    except Exception as error:
+        return None, error
+
+
+def sharing(arrays: list[Any]) -> list[list[bool]]:
+    return [[bool(np.shares_memory(a, b)) for b in arrays] for a in arrays]
+
+
+def compare(want: Any, got: Any, what: str) -> None:
+    assert type(want) is type(got), f"{what}: {type(want)} but {type(got)}"
+    if not isinstance(want, (np.ndarray, np.generic)):
+        assert want == got, what
+        return
+    assert want.dtype == got.dtype, f"{what}: dtype {want.dtype} but {got.dtype}"
+    assert want.shape == got.shape, f"{what}: shape {want.shape} but {got.shape}"
+    if isinstance(want, np.ndarray):
+        assert want.flags.writeable == got.flags.writeable, f"{what}: writeable"
+    if want.dtype.kind in "fc":
+        single = want.dtype.itemsize <= (4 if want.dtype.kind == "f" else 8)
+        tolerance = 1e-4 if single else 1e-9
+        np.testing.assert_allclose(got, want, tolerance, tolerance, err_msg=what)
+    else:
+        np.testing.assert_array_equal(got, want, err_msg=what)
+
+
+def check(seed: int, mode: str) -> None:
+    program = Program(seed)
+    function = program.function()
+    wanted, given = program.arguments(), program.arguments()
+    want, expected = call(function, wanted)
+    got, error = call(tracejit.jit(function, mode=mode), given)
+    if expected is not None:
+        assert error is not None, f"NumPy raises {expected!r}"
+        assert isinstance(error, type(expected).__mro__[-4:-1]), f"{error!r}, not {expected!r}"
+        for k, (x, y) in enumerate(zip(program.arguments(), given, strict=True)):
+            compare(x, y, f"argument {k} after an error")
+        return
+    if error is not None:
+        raise error
+    if isinstance(want, (dict, list, tuple)):
+        assert type(want) is type(got)
+    wants, gots = [*wanted, *leaves(want)], [*given, *leaves(got)]
+    assert len(wants) == len(gots)
+    for k, (x, y) in enumerate(zip(wants, gots, strict=True)):
+        place = f"argument {k}" if k < len(wanted) else f"result {k - len(wanted)}"
+        compare(x, y, place)
+    arrays = [k for k, x in enumerate(wants) if isinstance(x, np.ndarray)]
+    ours = sharing([gots[k] for k in arrays])
+    theirs = sharing([wants[k] for k in arrays])
+    assert ours == theirs, f"shared memory of arguments, then results: {theirs} but {ours}"
+
+
+def run(seed: int, mode: str) -> None:
+    try:
+        check(seed, mode)
+    except Exception as error:
+        error.add_note(f"seed {seed}, mode {mode}\n{Program(seed).source}")
+        raise
+
+
+@pytest.mark.parametrize("first", range(FIRST, FIRST + COUNT, CHUNK))
+def test_traced(first: int) -> None:
+    for seed in range(first, min(first + CHUNK, FIRST + COUNT)):
+        run(seed, "fast_compile")
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + min(COUNT, COMPILED)))
+def test_compiled(seed: int) -> None:
+    run(seed, "fast_run")
