@@ -49,6 +49,14 @@ def kmeans_masks(points, centres):
     return labels, distances.min(axis=1).sum()
 
 
+def kmeans_comprehension(points, centres):
+    """As it is taught; a centre without points would be not a number."""
+    labels = np.argmin(np.linalg.norm(points[:, np.newaxis] - centres, axis=2), axis=1)
+    moved = np.array([points[labels == k].mean(axis=0) for k in range(len(centres))])
+    shift = np.sqrt(np.sum((moved - centres) ** 2))
+    return moved, labels, shift < 1e-4
+
+
 def kmeans_add_at(points, centres):
     distances = np.linalg.norm(points[:, None] - centres[None], axis=-1)
     labels = distances.argmin(axis=1)
@@ -213,6 +221,20 @@ def bootstrap(rng, x, n):
     return x[index].mean(axis=1).std()
 
 
+def mini_batch(rng, X, y, w, rate):
+    """A step on a random batch."""
+    batch = rng.permutation(X.shape[0])[:4]
+    error = X[batch] @ w - y[batch]
+    w -= rate * X[batch].T @ error / 4
+    w += rng.normal(0.0, 0.01, w.shape)
+    return batch, error
+
+
+def shuffle_rows(rng, X):
+    rng.shuffle(X)
+    return rng.choice(X.shape[0], 5, p=np.full(X.shape[0], 1 / X.shape[0]))
+
+
 def dropout(rng, x, keep):
     mask = rng.random(x.shape) < keep
     x *= mask
@@ -227,6 +249,17 @@ def values(rng: np.random.Generator) -> tuple[Any, ...]:
 def clouds(rng: np.random.Generator) -> tuple[Any, ...]:
     n, d = sizes(rng, 2)
     return rng.normal(size=(3 * n, d)), rng.normal(size=(3, d))
+
+
+def seeded_clouds(rng: np.random.Generator) -> tuple[Any, ...]:
+    """No centre is without points: each is one of them."""
+    points, _ = clouds(rng)
+    return points, points[:3] + 0.0
+
+
+def batches(rng: np.random.Generator) -> tuple[Any, ...]:
+    X, y, w = binary(rng)
+    return np.random.default_rng(10), X, y, w, 0.1
 
 
 def classes(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -286,6 +319,7 @@ PROGRAMS = [
     Program(weighted_histogram, pairs),
     Program(joint_histogram, pairs),
     Program(kmeans_masks, clouds),
+    Program(kmeans_comprehension, seeded_clouds),
     Program(kmeans_add_at, clouds),
     Program(kmeans_where, clouds, rtol=1e-10),
     Program(softmax_regression, classes),
@@ -306,5 +340,7 @@ PROGRAMS = [
     Program(portfolio, assets),
     Program(estimate_pi, lambda rng: (np.random.default_rng(5), 500)),
     Program(bootstrap, lambda rng: (np.random.default_rng(6), *values(rng), 20)),
+    Program(mini_batch, batches),
+    Program(shuffle_rows, lambda rng: (np.random.default_rng(9), *clouds(rng)[:1])),
     Program(dropout, lambda rng: (np.random.default_rng(8), *clouds(rng)[:1], 0.8)),
 ]
