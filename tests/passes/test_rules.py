@@ -47,6 +47,24 @@ def spread(o: Any, x: Any, *shape: Any) -> Any:
     return o.broadcast_to(x, shape=shape)
 
 
+def places(o: Any, mask: Any) -> tuple[Any, ...]:
+    """The indices of the true elements of a mask, made once."""
+    made = next((n for n in o.nodes if n.op == "nonzero" and n.inputs == (mask,)), None)
+    if made is None:
+        return o.apply_multi("nonzero", (mask,), {"symbols": ("d0",)})
+    return made.outputs
+
+
+def selected(o: Any, x: Any, mask: Any) -> Any:
+    return o.gather(x, *places(o, mask), axes=tuple(range(mask.type.ndim)))
+
+
+def scatter(o: Any, x: Any, value: Any, *indices: Any) -> Any:
+    region = {"starts": (0,) * x.type.ndim, "sizes": x.type.shape, "steps": (1,) * x.type.ndim}
+    axes = tuple(range(len(indices)))
+    return o.apply("scatter", (x, value, *indices), {"axes": axes, **region, "mode": "set"})
+
+
 def sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
@@ -247,6 +265,23 @@ CASES = [
     case("update_of_part",
          lambda o, x, y: o.update_(x, o.update_(o.slice_(x, 1, 4), y, 2, 1), 1, 4), "f8[9] f8[1]",
          "update(x, y, starts=(3,), sizes=(1,), steps=(1,))"),
+    # Indices.
+    case("update_of_scatter",
+         lambda o, x, y: o.update_(x, scatter(o, o.slice_(x, 1, 4), y, o.const(2, "i8")), 1, 4),
+         "f8[9] f8[]",
+         "scatter(x, y, 2, axes=(0,), starts=(1,), sizes=(4,), steps=(1,), mode=set)"),
+    case("write_under_mask",
+         lambda o, x, m: scatter(o, x, o.add(selected(o, x, m), 1), *places(o, m)), "f8 bool",
+         "select(y, add(x, 1.0), x)"),
+    case("write_under_mask",
+         lambda o, x, m, z: scatter(o, x, o.multiply(selected(o, x, m), z), *places(o, m)),
+         "f8[n,3,4] bool[n,3] f8[1,4]",
+         "select(reshape(y, shape=(n, 3, 1)), multiply(x, reshape(z, shape=(4,))), x)"),
+    case("reduce_under_mask", lambda o, x, m: o.sum(selected(o, x, m), axes=(0,)), "i8 bool",
+         "sum(select(y, x, 0), axes=(0,))"),
+    case("reduce_under_mask", lambda o, x, m: o.any(selected(o, x, m), axes=(0, 1)),
+         "bool[n,3,4] bool[n,3]",
+         "any(select(reshape(y, shape=(n, 3, 1)), x, False), axes=(0, 1, 2))"),
     case("concatenate_parts", lambda o, x: o.concatenate(x, axis=0), "f8", "x"),
     case("concatenate_parts", lambda o, x, y: o.concatenate(y, x, y, x, axis=0), "f8 f8[0]",
          "concatenate(x, x, axis=0)"),

@@ -13,12 +13,19 @@ from __future__ import annotations
 from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.opdef import OPS
 from tracejit.ir.target import Target
-from tracejit.passes import rules_arithmetic, rules_logic, rules_shape, rules_update
+from tracejit.passes import (
+    rules_arithmetic,
+    rules_index,
+    rules_logic,
+    rules_shape,
+    rules_update,
+)
 from tracejit.passes.rewrite import Rewriter, in_blocks, is_planned
 from tracejit.passes.rules import ELEMENTWISE, RULES
 
 __all__ = [
     "rules_arithmetic",
+    "rules_index",
     "rules_logic",
     "rules_shape",
     "rules_update",
