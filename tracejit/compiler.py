@@ -13,7 +13,7 @@ import numpy as np
 from tracejit import errors
 from tracejit.config import config
 from tracejit.ir.graph import Graph
-from tracejit.ir.interpret import bind_sizes, failing_node, run
+from tracejit.ir.interpret import as_operand, bind_sizes, failing_node, run
 from tracejit.ir.program import CALL_ERROR, INDEX_ERROR, MEMORY_ERROR, Program
 from tracejit.ir.target import Target
 from tracejit.passes.lower import lower
@@ -136,7 +136,7 @@ def status_error(status: int, graph: Graph, arrays: Sequence[Any]) -> BaseExcept
 def _plain(array: Any, param: Any) -> Any:
     """An array as the native entry takes it: no subclass, the standard descriptor, aligned."""
     if param.weak is not None:
-        return param.weak(array)
+        return array if isinstance(array, np.random.Generator) else param.weak(array)
     plain = np.require(np.asarray(array), requirements=("A",)).view(np.ndarray)
     if plain.dtype is not param.type.dtype:
         plain = plain.view(param.type.dtype)
@@ -172,7 +172,7 @@ def interpreted(graph: Graph) -> Executable:
     """The graph run node by node with NumPy."""
 
     def call(arrays: Sequence[Any]) -> Sequence[np.ndarray]:
-        inputs = [np.asarray(a, v.type.dtype) for a, v in zip(arrays, graph.params, strict=True)]
+        inputs = [as_operand(a, v.type.dtype) for a, v in zip(arrays, graph.params, strict=True)]
         return [np.array(a) for a in run(graph, inputs, bind_sizes(graph, inputs))]
 
     return Executable(graph, call)

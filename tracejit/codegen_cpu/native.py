@@ -327,6 +327,10 @@ def tracejit_accept(record, found, frame):
     if kind == 1:
         store(slot + 8, load(found + FLOAT_VALUE))
         return 1
+    if kind == 5:
+        # A random generator: its address stands for it.
+        store(slot + 8, found)
+        return 1
     if kind == 3:
         store(slot + 8, load(found + FLOAT_VALUE))
         store(slot + 16, load(found + FLOAT_VALUE + 8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from tracejit import errors
 from tracejit.ir import dims
 from tracejit.ir.graph import Graph, Guard, Node, Value, defined_symbols
 from tracejit.ir.opdef import OPS
+from tracejit.ir.ops.random import address_of
 from tracejit.ir.ops.shape import resolve_attrs
 
 _RELATIONS = {
@@ -76,9 +78,16 @@ def bind_outputs(node: Node, arrays: Sequence[np.ndarray], env: dict[str, int]) 
                 env[name] = actual
 
 
+def as_operand(arg: Any, dtype: np.dtype) -> np.ndarray:
+    """An argument as the value of a parameter; a random generator is its address."""
+    if isinstance(arg, np.random.Generator):
+        return np.asarray(address_of(arg), dtype)
+    return np.asarray(arg, dtype)
+
+
 def interpret(graph: Graph, args: Sequence[Any]) -> list[np.ndarray]:
     """The results of `graph` on `args`, with the dtypes and shapes that the graph declares."""
-    arrays = [np.asarray(a, v.type.dtype) for v, a in zip(graph.params, args, strict=True)]
+    arrays = [as_operand(a, v.type.dtype) for v, a in zip(graph.params, args, strict=True)]
     return run(graph, arrays, bind_sizes(graph, arrays))
 
 
@@ -127,7 +136,9 @@ def _call(node: Node, inputs: Sequence[np.ndarray], env: dict[str, int]) -> Any:
 
 def failing_node(graph: Graph, args: Sequence[Any]) -> tuple[Node, Exception] | None:
     """The first node whose reference raises on `args`, and what it raises."""
-    arrays = [np.asarray(a, v.type.dtype) for v, a in zip(graph.params, args, strict=True)]
+    # Draws are repeated on copies: the caller's generators have advanced already.
+    args = [copy.deepcopy(a) if isinstance(a, np.random.Generator) else a for a in args]
+    arrays = [as_operand(a, v.type.dtype) for v, a in zip(graph.params, args, strict=True)]
     values = dict(zip(graph.params, arrays, strict=True))
     env = bind_sizes(graph, arrays)
     with np.errstate(all="ignore"):

@@ -20,8 +20,8 @@ STATUS_WORD = 0
 DONE, MISS, INDEX_ERROR, MEMORY_ERROR, CALL_ERROR = 0, 1, 2, 3, 4
 """What compiled code returns: done; does not fit, nothing has run; or what went wrong."""
 
-WeakKind = type[int] | type[float] | type[complex]
-"""The Python type of a Python scalar."""
+WeakKind = type[int] | type[float] | type[complex] | type[np.random.Generator]
+"""The Python type of a Python scalar, or of a random generator, whose address is the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +163,10 @@ class Program:
     buffers: tuple[Buffer, ...]
     steps: tuple[Step, ...]
     results: tuple[Result, ...]
+
+    @property
+    def writes_params(self) -> bool:
+        """Whether the memory of a parameter is written."""
+        slots = {p.slot for p in self.params}
+        nests = [s for s in self.steps if isinstance(s, Nest)]
+        return any(o.written and o.slot in slots for nest in nests for o in nest.operands)

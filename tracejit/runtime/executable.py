@@ -17,7 +17,7 @@ from tracejit.ir.program import Call, Program, Result
 from tracejit.runtime.calls import CALLBACK, Site
 
 C_CONTIGUOUS, F_CONTIGUOUS, ALIGNED, WRITEABLE = 1, 2, 0x100, 0x400
-_WEAK_KINDS = {float: 1, int: 2, complex: 3}
+_WEAK_KINDS = {float: 1, int: 2, complex: 3, np.random.Generator: 5}
 
 
 @dataclass(frozen=True)

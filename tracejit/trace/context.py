@@ -73,7 +73,8 @@ class Trace:
 
     `hints` has the value of each size symbol in this call (None where a `TensorSpec` names it, and
     for those in `run_time`, which nodes define, numbered in this order).
-    `captures` are the concrete arrays found on the way, each an extra parameter.
+    `captures` are the concrete arrays found on the way, each an extra parameter. `draws` is the
+    token that the next random draw takes.
     """
 
     def __init__(self, name: str) -> None:
@@ -85,6 +86,7 @@ class Trace:
         self._decided: dict[str, tuple[Loc | None, str]] = {}
         self.captures: dict[int, tuple[np.ndarray, Any]] = {}
         self.scalar_values: dict[Value, Any] = {}
+        self.draws: Value | None = None
         self.aliases: dict[Value, Value] = {}
         self._refreshed: dict[Value, Value] = {}
         self._lower: dict[str, int] = {}

@@ -19,6 +19,7 @@ from tracejit.source import Loc
 from tracejit.trace import hooks
 from tracejit.trace.captures import CaptureSource, Provenance, ValueGuard
 from tracejit.trace.context import Trace, activate, fail, user_frame
+from tracejit.trace.generators import TracedGenerator
 from tracejit.trace.layout import Order
 from tracejit.trace.orders import param_strides
 from tracejit.trace.outputs import Output, Outputs
@@ -177,7 +178,7 @@ def _leaf(kind: Any) -> LeafType:
     return LeafType(kind.dtype, len(kind.shape)) if isinstance(kind, TensorSpec) else kind
 
 
-def _param(trace: Trace, names: _Names, leaf: Any, kind: Any, path: str) -> Tensor:
+def _param(trace: Trace, names: _Names, leaf: Any, kind: Any, path: str) -> Any:
     shape: list[Dim] = []
     if isinstance(leaf, TensorSpec):
         for dim in leaf.shape:
@@ -192,6 +193,8 @@ def _param(trace: Trace, names: _Names, leaf: Any, kind: Any, path: str) -> Tens
     for size in np.shape(leaf):
         shape.append(trace.new_symbol(names.next(), size))
     value = trace.builder.param(TensorType(kind.dtype, tuple(shape)), path)
+    if kind.weak is np.random.Generator:
+        return TracedGenerator(Cell(value, trace, "argument"))
     if kind.weak is not None:
         trace.scalar_values[value] = leaf
     cell = Cell(value, trace, "argument", scalar=kind.scalar)

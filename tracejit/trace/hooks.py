@@ -22,6 +22,7 @@ from tracejit.config import config
 from tracejit.trace import capture, prim
 from tracejit.trace.captures import CaptureSource, Provenance
 from tracejit.trace.context import current, fail, tracing, user_frame
+from tracejit.trace.generators import is_generator, refuse_random
 from tracejit.trace.pybuiltins import BUILTINS, spelled
 from tracejit.trace.registry import CREATORS, FUNCTIONS, METHODS, SUBSCRIPTS
 from tracejit.trace.size import Size
@@ -72,7 +73,7 @@ def text(x: Any) -> Any:
 
 def attr(obj: Any, name: str) -> Any:
     """`obj.name`."""
-    if isinstance(obj, (Tensor, Size)) or not tracing():
+    if isinstance(obj, (Tensor, Size)) or is_generator(obj) or not tracing():
         return getattr(obj, name)
     if isinstance(obj, np.ndarray):
         return getattr(prim.lift(obj), name)
@@ -314,11 +315,7 @@ def _call_other(fn: Any, args: Any, kwargs: Any) -> Any:
         elif isinstance(owner, np.ndarray):
             return getattr(prim.lift(owner), fn.__name__)(*args, **kwargs)
         elif _is_random(owner):
-            fail(
-                errors.UnsupportedError,
-                f"random numbers (`{fn.__name__}`) would be drawn once, at the first call only",
-                "draw them outside and pass them as an argument",
-            )
+            refuse_random(fn.__name__)
         elif type(owner) in (list, dict, set):
             _method_of_container(provenance, owner, fn.__name__, args)
     _read_containers(args)
@@ -326,6 +323,8 @@ def _call_other(fn: Any, args: Any, kwargs: Any) -> Any:
         args = tuple(_callback(a) for a in args)
         kwargs = {k: _callback(v) for k, v in kwargs.items()}
     module = getattr(fn, "__module__", None) or ""
+    if module.startswith("numpy.random") and not isinstance(fn, type):
+        refuse_random(fn.__name__)
     if module.partition(".")[0] in ("numpy", "scipy") and not isinstance(fn, type):
         _refuse_outside(fn, args, kwargs)
     return fn(*(map(value, args) if module == "_operator" else args), **kwargs)

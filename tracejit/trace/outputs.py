@@ -18,6 +18,7 @@ from tracejit.ir.graph import ResultView, Value
 from tracejit.trace import prim, views
 from tracejit.trace.captures import Provenance
 from tracejit.trace.context import Trace, fail
+from tracejit.trace.generators import is_generator
 from tracejit.trace.layout import Decisions, Order
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container
 from tracejit.trace.size import Size, as_dim
@@ -87,6 +88,8 @@ class Outputs:
             dim = as_dim(leaf)
             assert dim is not None
             return Output("python", self._add(self.trace.builder.size(dim), dim), int)
+        if is_generator(leaf):
+            return Output("param", self._arguments[id(leaf)])
         if not isinstance(leaf, Tensor):
             _check_constant(leaf)
             return Output("constant", value=leaf)

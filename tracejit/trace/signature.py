@@ -58,7 +58,8 @@ class Static:
 class LeafType:
     """What code is specialized on, for one leaf.
 
-    `weak` is the Python type of a scalar argument; `scalar` marks a NumPy scalar; `layout` is `C`
+    `weak` is the Python type of a scalar argument, or that of a random generator, whose value is
+    its address; `scalar` marks a NumPy scalar; `layout` is `C`
     (contiguous), `F`, `I` (strided, elements of the last axis adjacent) or `S` (strided).
     """
 
@@ -185,7 +186,7 @@ class Signature:
             self._check_array(value, path)
             return LEAF
         kind = type(value)
-        if kind is float or kind is complex:
+        if kind is float or kind is complex or kind is np.random.Generator:
             return LEAF
         if kind is int:
             if not -(2**63) <= value < 2**63:
@@ -216,6 +217,12 @@ class Signature:
             return TreeDef("static", self.static(value, path))
         if path == self.owner:
             return TreeDef("static", Static((kind, id(value)), value))
+        if kind.__module__.startswith("numpy.random"):
+            raise errors.ArgumentError(
+                f"argument `{path}` of `{self.name}` is a {kind.__name__}\n"
+                "  accepted: numpy.random.Generator\n"
+                "  instead: rng = np.random.default_rng(seed)"
+            )
         raise errors.ArgumentError(
             f"argument `{path}` of `{self.name}` is of type {kind.__name__}: {_short(value)}\n"
             "  accepted: arrays, numbers, and tuples, lists, dicts, namedtuples and dataclasses of "
@@ -260,6 +267,8 @@ def leaf_type(leaf: Any) -> tuple[Any, Any]:
     kind = type(leaf)
     if kind is np.ndarray:
         return leaf, array_type(leaf)
+    if kind is np.random.Generator:
+        return leaf, _intern(np.dtype("i8"), 0, "C", np.random.Generator, False)
     if isinstance(leaf, np.generic):
         return leaf, _intern(leaf.dtype, 0, "C", None, True)
     for weak, dtype in _WEAK:
