@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 from tracejit.ir.opdef import OPS, OpDef
 from tracejit.ir.scalar import REAL_OF, Number, Scalar, Scalars
@@ -99,6 +100,10 @@ class NumpyScalars(Scalars):
             arrays.append(array)
         result = getattr(np, ARC.get(name[1:], name[1:]))(*arrays)
         return result.real, result.imag
+
+    def emit_special(self, name: str, args: tuple[Scalar, ...]) -> Any:
+        self.exact = False
+        return np.asarray(getattr(scipy.special, name)(*(a.v for a in args)))
 
     def emit_bits(self, a: Scalar, dtype: np.dtype) -> Any:
         assert a.dtype.itemsize == dtype.itemsize, f"bits of {a.dtype} as {dtype}"

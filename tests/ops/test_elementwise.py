@@ -35,10 +35,15 @@ def _exponent(expected: np.ndarray, x: np.ndarray, y: np.ndarray) -> Any:
 SLACK = {
     ("logaddexp", "f"): _amplified,
     ("logaddexp2", "f"): _amplified,
+    ("special_kl_div", "f"): lambda expected, *xs: 4 * _amplified(expected, *xs),
     ("power", "c"): _exponent,  # C's own float version multiplies a rounded logarithm.
     ("float_power", "c"): _exponent,
 }
 """Where NumPy is itself no better: how many ULP to add."""
+
+
+WILD = {"special_yn", "special_hyp1f1", "special_hyp2f1", "special_hyperu"}
+"""SciPy's functions that loop for ever, or overflow the stack, on some extreme operands."""
 
 
 def input_loops(record: OpDef) -> list[tuple[np.dtype, ...]]:
@@ -85,6 +90,8 @@ def restrict(record: OpDef, arrays: list[np.ndarray], attrs: dict[str, Any]) -> 
     keep = np.ones(arrays[0].shape, bool)
     if record.name == "power" and arrays[0].dtype.kind == "i":
         keep = arrays[1] >= 0
+    if record.name in WILD:
+        keep = np.all([(a >= 0.1) & (a <= 0.9) for a in arrays], axis=0)
     if record.name == "cast":
         x, dtype = arrays[0], attrs["dtype"]
         if x.dtype.kind in "fc" and dtype.kind in "iu":
@@ -224,7 +231,7 @@ def test_casts_to_float16_round_once(dtype: str) -> None:
     assert np.array_equal(found, x.astype("f2"))
 
 
-LAYOUT_OPS = [r for r in OPS.values() if r.elementwise and r.name not in ("power", "cast")]
+LAYOUT_OPS = [r for r in OPS.values() if r.elementwise and r.name not in {"power", "cast"} | WILD]
 
 
 @given(st.data())

@@ -13,6 +13,7 @@ import llvmlite.ir as ll
 import numpy as np
 
 from tracejit.codegen_cpu.machine import Machine
+from tracejit.codegen_cpu.special_functions import PREFIX
 from tracejit.ir.scalar import Scalar, Scalars
 from tracejit.ir.types import F4
 
@@ -230,6 +231,14 @@ class LlvmScalars(Scalars):
         re = self.by_lane(f8, lambda k: self.b.extract_value(results[k], 0))
         im = self.by_lane(f8, lambda k: self.b.extract_value(results[k], 1))
         return re, im
+
+    def emit_special(self, name: str, args: tuple[Scalar, ...]) -> ll.Value:
+        """Lane by lane; the last argument is Cython's, which skips the dispatch to Python."""
+        function = self.context.declare(PREFIX + name, DOUBLE, [DOUBLE] * len(args) + [I32])
+        return self.by_lane(
+            args[0].dtype,
+            lambda k: self.b.call(function, [*(self.lane(a.v, k) for a in args), I32(0)]),
+        )
 
     def emit_helper(
         self, name: str, args: tuple[Scalar, ...], body: Callable[..., Scalar], dtype: np.dtype

@@ -14,6 +14,8 @@ from functools import lru_cache
 import llvmlite
 import llvmlite.binding as llvm
 
+from tracejit.codegen_cpu.special_functions import provide_special
+
 VECTOR_MATH = {
     "sin": 1, "cos": 1, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "sinh": 1, "cosh": 1, "tanh": 1,
     "asinh": 1, "acosh": 1, "atanh": 1, "exp": 1, "exp2": 1, "expm1": 1, "log": 1, "log2": 1,
@@ -122,6 +124,7 @@ class _Loader:
             if self.engine is None:
                 host()
                 self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+            provide_special(object_code)
             self.engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
             return tuple(self.engine.get_function_address(name) for name in symbols)
 

@@ -19,6 +19,7 @@ from numba.core import cgutils
 from tracejit import errors
 from tracejit.codegen_cpu.llvm_blas import LETTERS
 from tracejit.codegen_cpu.llvm_scalars import DOUBLE, FLOAT, HALF, I16, I64
+from tracejit.codegen_cpu.special_functions import PREFIX, pointer_and_arity, provide_special
 from tracejit.ir.scalar import COMPLEX_FUNCTIONS
 
 PLAIN, TRANSPOSED = ord("N"), ord("T")
@@ -293,3 +294,13 @@ def _gemv(letter: str) -> Any:
 globals().update({name: _complex_math(name, arity) for name, arity in COMPLEX_FUNCTIONS.items()})
 globals().update({f"{letter}gemm": _gemm(letter) for letter in LETTERS.values()})
 globals().update({f"{letter}gemv": _gemv(letter) for letter in LETTERS.values()})
+
+
+def __getattr__(name: str) -> types.ExternalFunction:
+    """`special_erfinv` and the like: SciPy's compiled functions of doubles."""
+    function = name.removeprefix("special_")
+    if function == name:
+        raise AttributeError(name)
+    provide_special((PREFIX + function).encode())
+    _, arity = pointer_and_arity(function)
+    return _external(PREFIX + function, types.float64, (types.float64,) * arity + (types.int32,))

@@ -228,6 +228,10 @@ class SourceScalars(Scalars):
             return self.function(f"math.{name}", [a.v for a in args])
         return self.function(self.module.backend(name), [a.v for a in args])
 
+    def emit_special(self, name: str, args: tuple[Scalar, ...]) -> Expression:
+        zero = self.const(0, np.dtype("i4")).v
+        return self.function(self.module.backend(f"special_{name}"), [*(a.v for a in args), zero])
+
     def emit_complex_call(self, name: str, *parts: Scalar) -> tuple[Expression, Expression]:
         pair = self.function(self.module.backend(name), [p.v for p in parts])
         pair.name = self.names.numbered(name)

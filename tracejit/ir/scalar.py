@@ -175,6 +175,10 @@ class Scalars:
         """
         raise NotImplementedError
 
+    def emit_special(self, name: str, args: tuple[Scalar, ...]) -> Any:
+        """SciPy's compiled function `name` of float64 arguments."""
+        raise NotImplementedError
+
     def emit_bits(self, a: Scalar, dtype: np.dtype) -> Any:
         """The same bits as another dtype of the same width."""
         raise NotImplementedError
@@ -281,6 +285,12 @@ class Scalars:
         re, im = self.emit_complex_call(name, *(part for a in wide for part in a.v))
         f8 = np.dtype("f8")
         return self.cast(self.complex(Scalar(self, f8, re), Scalar(self, f8, im)), args[0].dtype)
+
+    def special(self, name: str, *args: Scalar) -> Scalar:
+        """`scipy.special.name` of floats of one dtype; computed in double precision."""
+        f8 = np.dtype("f8")
+        wide = tuple(self.cast(a, f8) for a in args)
+        return self.cast(Scalar(self, f8, self.emit_special(name, wide)), args[0].dtype)
 
     def complex(self, re: Scalar, im: Scalar) -> Scalar:
         return Scalar(self, COMPLEX_OF[re.dtype], (re, im))
