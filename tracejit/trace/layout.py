@@ -177,12 +177,15 @@ def iteration_order(
     say, and where operands differ C order wins.
     """
     rank = len(shape)
+    hint = decisions.trace.hint
     ones = [decisions.is_one(d) for d in shape]
     table: list[list[Dim]] = []
     for own, strides in operands:
-        row: list[Dim] = [0] * (rank - len(own))
+        row: list[Dim] = [0] * rank
         for k, (d, s) in enumerate(zip(own, strides, strict=True), rank - len(own)):
-            row.append(0 if ones[k] or decisions.is_one(d) or decisions.is_zero(s) else s)
+            broadcast = hint(d) == 1 != hint(shape[k])  # There is a guard for that.
+            if not (ones[k] or broadcast or decisions.is_one(d) or decisions.is_zero(s)):
+                row[k] = s
         table.append(row)
     perm: list[int] = []
     for axis in reversed(range(rank)):

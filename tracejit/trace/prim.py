@@ -171,8 +171,7 @@ def elementwise(op: str, *operands: Any, dtype: Any = None) -> Tensor:
     record = OPS[op]
     tensors = [lift(x) for x in operands]
     loop = _loop(record, tensors, dtype)
-    tensors = aligned(*tensors)
-    inputs = [_cast_value(t, d) for t, d in zip(tensors, loop, strict=False)]
+    inputs = [_cast_value(t, d) for t, d in zip(aligned(*tensors), loop, strict=False)]
     value = apply_op(op, inputs)
     if dtype is None and all(t.weak is not None for t in tensors):
         return from_value(value, _WEAK_KINDS.get(value.type.dtype.kind))
@@ -285,8 +284,8 @@ def select(cond: Any, a: Any, b: Any) -> Tensor:
     """`np.where(cond, a, b)` with promotion of `a` and `b`."""
     condition = cast(cond, bool)
     dtype = result_dtype(a, b)
-    parts = aligned(condition, cast(a, dtype), cast(b, dtype))
-    return laid_out_like(apply_op("select", [t.value for t in parts]), parts)
+    parts = [condition, cast(a, dtype), cast(b, dtype)]
+    return laid_out_like(apply_op("select", [t.value for t in aligned(*parts)]), parts)
 
 
 # Values read and written.

@@ -178,16 +178,17 @@ class Tensor(Operators):
     @property
     def c_ordered(self) -> bool:
         """Whether no axis lies inside of a later one, as is plain to see."""
-        if self.cell.derived is not None:
-            return self.cell.derived.parent.c_ordered
-        return self.cell.layout is None and all(step.keeps_order for step in self.path)
+        if not all(step.keeps_order for step in self.path):
+            return False
+        derived = self.cell.derived
+        return self.cell.layout is None if derived is None else derived.parent.c_ordered
 
     @property
     def repeats(self) -> bool:
         """Whether elements may be in several places, as in a broadcast."""
-        if self.cell.derived is not None:
-            return self.cell.derived.parent.repeats
-        return any(step.op == "broadcast_to" for step in self.path)
+        if any(step.op == "broadcast_to" for step in self.path):
+            return True
+        return self.cell.derived is not None and self.cell.derived.parent.repeats
 
     @property
     def dtype(self) -> np.dtype:

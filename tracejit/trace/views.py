@@ -18,7 +18,7 @@ from tracejit.ir.graph import Value
 from tracejit.trace import layout
 from tracejit.trace.context import current, fail
 from tracejit.trace.layout import Decisions, Strides, Undecided, contiguous, sliced
-from tracejit.trace.size import Size, as_dim, to_dim
+from tracejit.trace.size import Size, as_dim, to_length
 from tracejit.trace.tensor import Cell, Tensor, ViewStep, describe
 
 
@@ -38,7 +38,7 @@ def apply_values(op: str, *inputs: Value, **attrs: Any) -> Value:
 def shape_of(shape: Any) -> Shape:
     if isinstance(shape, (int, Size)) or as_dim(shape) is not None:
         shape = (shape,)
-    return tuple(to_dim(s, "a dimension") for s in shape)
+    return tuple(to_length(s, "a dimension") for s in shape)
 
 
 def reshape(x: Tensor, shape: Any) -> Tensor:
@@ -210,9 +210,10 @@ def broadcast_to(x: Tensor, shape: Any) -> Tensor:
 
 
 def _broadcast_strides(shape: Shape, strides: Strides, target: Shape) -> Strides:
+    hint = current().hint
     added = len(target) - len(shape)
     pairs = zip(shape, strides, target[added:], strict=True)
-    return (0,) * added + tuple(s if d == t else 0 for d, s, t in pairs)
+    return (0,) * added + tuple(0 if hint(d) == 1 != hint(t) else s for d, s, t in pairs)
 
 
 def slice_(x: Tensor, starts: Sequence[Dim], sizes: Sequence[Dim], steps: Sequence[int]) -> Tensor:
