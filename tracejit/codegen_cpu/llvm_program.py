@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import llvmlite.ir as ll
 
@@ -22,7 +22,7 @@ from tracejit.codegen_cpu.machine import Machine
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
-from tracejit.ir.loops import Nest
+from tracejit.ir.loops import Nest, can_fail
 from tracejit.ir.program import DONE, MEMORY_ERROR, MISS, STATUS_WORD, Buffer, Call, Program
 
 ALIGNMENT = 64
@@ -76,11 +76,7 @@ class _ProgramEmitter:
         self.unbound = {s for step in program.steps if isinstance(step, Call) for s in step.symbols}
 
     def emit(self) -> str:
-        names = [
-            NestEmitter(self.context, step, self.program.symbols).emit()
-            for step in self.program.steps
-            if isinstance(step, Nest)
-        ]
+        names = self._emit_nests()
         functions = {f.name: f for f in self.context.module.functions}
         self.b = ll.IRBuilder(self.main.append_basic_block("entry"))
         self.sizes = DimEmitter(self.b, self.frame, self.program.symbols)
@@ -88,9 +84,12 @@ class _ProgramEmitter:
         self._check()
         self._allocate()
         nests = iter(names)
+        visible = self.program.writes_params
         for step in self.program.steps:
             if isinstance(step, Nest):
                 self.b.call(functions[next(nests)], [self.frame])
+                if visible and can_fail(step):
+                    self._stop_if_failed()
             elif isinstance(step, Call):
                 self._call(step)
                 self._allocate()
@@ -98,6 +97,22 @@ class _ProgramEmitter:
                 BlasEmitter(self.context, self.b, self.sizes).emit(step)
         self._finish()
         return str(self.context.module)
+
+    def _emit_nests(self) -> list[str]:
+        """The function to call for each nest. Equal nests, of a step that repeats, share one."""
+        emitted: dict[tuple[object, ...], list[tuple[Nest, str]]] = {}
+        names = []
+        for step in self.program.steps:
+            if not isinstance(step, Nest):
+                continue
+            plain = replace(step, name="", loc=None, title="")
+            alike = emitted.setdefault((plain.extents, plain.operands), [])
+            name = next((name for nest, name in alike if nest == plain), None)
+            if name is None:
+                name = NestEmitter(self.context, step, self.program.symbols).emit()
+                alike.append((plain, name))
+            names.append(name)
+        return names
 
     # Before anything runs.
 

@@ -223,3 +223,9 @@ class Nest:
     guarded: bool = False
     loc: Loc | None = field(default=None, repr=False)
     title: str = field(default="", repr=False)
+
+
+def can_fail(nest: Nest) -> bool:
+    """Whether a nest may find an index out of bounds."""
+    bodies = (nest.prologue, *(s.body for s in nest.sections))
+    return any(isinstance(i, (Take, Check)) for body in bodies for i in body)

@@ -28,14 +28,11 @@ from tracejit.ir.graph import (
 from tracejit.ir.opdef import OPS
 from tracejit.ir.target import Target
 from tracejit.passes import maps
+from tracejit.passes.costs import SHIFTED_FLOPS, Costs, fusable
 from tracejit.passes.maps import VIEWS, Entry, Map
 from tracejit.passes.order import Group, Order, Unit
-from tracejit.passes.regroup import Grouping, fusable, is_free, regroup
+from tracejit.passes.regroup import Grouping, is_free, regroup
 from tracejit.passes.writes import written_input
-
-CHEAP_FLOPS = 2.0
-"""A value that costs at most this many additions from memory is recomputed rather than stored."""
-
 
 MOST_SIBLINGS = 64
 """More groups over the same axes than this are not compared with each other."""
@@ -53,6 +50,7 @@ class _Fuser:
         self.graph = graph
         self.order = Order(graph)
         self.producer = self.order.producer
+        self.costs = Costs(self.producer)
         self.requests: dict[Value, list[Request]] = {}
         self.stored: set[Value] = set(graph.results)
         self.groups: list[Group] = []
@@ -93,12 +91,7 @@ class _Fuser:
             ((group, map),) = wanted
             if self._may_read(node, group, map) and self._join(node, group, map, stored):
                 return
-        if (
-            wanted
-            and not stored
-            and self._cheap(node)
-            and all(self._may_read(node, group, map) for group, map in wanted)
-        ):
+        if wanted and not stored and self._is_recomputed(node, list(wanted)):
             for group, map in wanted:
                 group.copies[node] = None
                 self._request_inputs(node, group, map)
@@ -201,7 +194,7 @@ class _Fuser:
         an element may be read only where it is written.
         """
         order = self.order
-        for value, at in self._operands(node, group, map):
+        for value, at in self.costs.operands(node, map):
             write = order.writer.get(order.root(value))
             while write is not None and order.unit(write) is group:
                 if group.reduced or OPS[node.op].kind == "reduce":
@@ -229,18 +222,6 @@ class _Fuser:
         if all(a == b for a, b in pairs):
             return True
         return any(_are_apart(a, b, group) for a, b in pairs)
-
-    def _operands(self, node: Node, group: Group, map: Map) -> list[tuple[Value, Map]]:
-        """What `node` reads, past views, and where. For a reduction only what it reads counts."""
-        if OPS[node.op].kind == "reduce":
-            value = node.inputs[0]
-            whole = maps.identity(value.type.shape)
-            return [maps.through_views(value, whole, self.producer)]
-        out = node.output.type
-        return [
-            maps.through_views(v, maps.operand_map(map, out, v.type), self.producer)
-            for v in dict.fromkeys(node.inputs)
-        ]
 
     def _join(self, node: Node, group: Group, map: Map, stored: bool) -> bool:
         shape = node.output.type.shape
@@ -284,7 +265,7 @@ class _Fuser:
             return True
         if not group.reduced and len(group.extents) - 1 not in axes:
             return True
-        return self._cheap(node)
+        return self.costs.is_cheap(node)
 
     def _join_reduction(self, node: Node, group: Group, map: Map) -> bool:
         """Find the nest axes for the reduced axes of `node`; add them where there are none."""
@@ -329,23 +310,23 @@ class _Fuser:
                 reached.update(node.outputs)
         return False
 
-    def _cheap(self, node: Node) -> bool:
-        return self._cost(node, CHEAP_FLOPS) <= CHEAP_FLOPS
+    def _is_recomputed(self, node: Node, wanted: list[Request]) -> bool:
+        """Whether to compute `node` wherever it is wanted rather than to store it.
 
-    def _cost(self, node: Node, limit: float) -> float:
-        """Additions per element to compute `node` from memory, or anything above `limit`."""
-        if OPS[node.op].kind != "elementwise":
-            return limit + 1
-        total = OPS[node.op].flops
-        for value in node.inputs:
-            if total > limit:
-                break
-            inner = self.producer.get(value)
-            while inner is not None and inner.op in VIEWS:
-                inner = self.producer.get(inner.inputs[0])
-            if inner is not None and fusable(inner):
-                total += self._cost(inner, limit - total)
-        return total
+        A stencil that reads a value at some shifted places computes it at each of them, where that
+        costs less than a trip to memory.
+        """
+        if not all(self._may_read(node, group, map) for group, map in wanted):
+            return False
+        if self.costs.is_cheap(node):
+            return True
+        (group, first), *others = wanted
+        if not others or not all(g is group and _is_shifted(m, first) for g, m in others):
+            return False
+        if not self._free_of_recomputation(node, group, first):
+            return False
+        once = self.costs.at(node, [first])
+        return self.costs.at(node, [m for _, m in wanted]) - once <= SHIFTED_FLOPS
 
     # Several groups that want one value.
 
@@ -448,6 +429,11 @@ def _range(entry: Entry, group: Group) -> tuple[Dim, Dim]:
         return start, start
     far = start + (group.extents[axis] - 1) * step
     return (start, far) if step > 0 else (far, start)
+
+
+def _is_shifted(map: Map, other: Map) -> bool:
+    """Whether two maps differ in where they start alone."""
+    return all(a == b and s == t for (a, _, s), (b, _, t) in zip(map, other, strict=True))
 
 
 def _axis_renaming(map: Map, other: Map) -> dict[int, int] | None:

@@ -18,6 +18,7 @@ from tracejit.ir.target import Target
 from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
 from tracejit.passes.fuse import fuse
+from tracejit.passes.readback import read_back
 from tracejit.passes.simplify import simplify
 from tracejit.passes.writes import writes_in_place
 
@@ -33,6 +34,7 @@ SIMPLIFICATION: tuple[Pass, ...] = (
 
 PASSES: tuple[Pass, ...] = (
     *SIMPLIFICATION,
+    read_back,
     writes_in_place,
     fuse,
 )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tracejit.ir.graph import Graph, Node, Value, mentioned_symbols, symbol_definers
-from tracejit.ir.opdef import OPS
 from tracejit.passes import maps
+from tracejit.passes.costs import fusable
 from tracejit.passes.maps import FREE, VIEWS
 from tracejit.passes.order import Group, Order, Unit
 from tracejit.passes.writes import written_input
@@ -16,11 +16,6 @@ from tracejit.passes.writes import written_input
 def is_free(node: Node) -> bool:
     """Whether a node is repeated wherever it is read; arrays of constants are read from memory."""
     return node.op in FREE and not (node.op == "const" and node.output.type.ndim)
-
-
-def fusable(node: Node) -> bool:
-    """Whether a node can be computed in any loop nest."""
-    return OPS[node.op].kind in ("elementwise", "reduce")
 
 
 @dataclass(frozen=True)
