@@ -103,7 +103,9 @@ class Specialization:
         if graph.views:
             for k in {v.of for v in graph.views if v.kind == "result"}:
                 found[k] = np.asarray(found[k], order="C")
-            views = make_views(graph, arrays, found, bind_sizes(graph, arrays))
+            sizes = bind_sizes(graph, arrays)
+            sizes |= {name: int(found[k]) for name, k in traced.view_sizes}
+            views = make_views(graph, arrays, found, sizes)
         leaves: list[Any] = []
         for output in traced.outputs:
             if output.kind == "array":

@@ -135,21 +135,22 @@ def symbol_definers(graph: Graph) -> dict[str, Node]:
     return {name: node for node in graph.nodes for name in defined_symbols(node)}
 
 
+def free_symbols_of(attr: Any) -> frozenset[str]:
+    """The size symbols in an attribute."""
+    if isinstance(attr, Expr):
+        return attr.symbols
+    return (
+        frozenset().union(*map(free_symbols_of, attr)) if isinstance(attr, tuple) else frozenset()
+    )
+
+
 def mentioned_symbols(node: Node) -> frozenset[str]:
     """The size symbols in the types and attributes of `node` and of what is in its blocks."""
     found: set[str] = set()
-
-    def look(attr: Any) -> None:
-        if isinstance(attr, Expr):
-            found.update(attr.symbols)
-        elif isinstance(attr, tuple):
-            for entry in attr:
-                look(entry)
-
     for value in (*node.inputs, *node.outputs):
-        look(value.type.shape)
+        found |= free_symbols_of(value.type.shape)
     for attr in node.attrs.values():
-        look(attr)
+        found |= free_symbols_of(attr)
     for block in node.blocks:
         for inner in block.nodes:
             found |= mentioned_symbols(inner)

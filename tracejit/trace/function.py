@@ -44,7 +44,8 @@ class Traced:
     The graph's params are the leaves of the arguments (`leaves` has their types), then the captured
     arrays: `captures` pairs each source with its parameter number. `writebacks` pairs parameters
     that the function writes with the results that hold what they become. `notes` is for `explain`.
-    `same` pairs arguments with earlier ones whose very memory they are.
+    `same` pairs arguments with earlier ones whose very memory they are, `view_sizes` sizes of the
+    views among the results, known only at run time, with results.
     """
 
     graph: Graph
@@ -58,6 +59,7 @@ class Traced:
     notes: tuple[str, ...] = ()
     capture_layouts: tuple[str, ...] = ()
     same: tuple[tuple[int, int], ...] = ()
+    view_sizes: tuple[tuple[str, int], ...] = ()
 
 
 def trace_function(
@@ -149,6 +151,7 @@ def _trace_once(
         tuple(provenance.notes),
         tuple(array_type(array).layout for array, _ in trace.captures.values()),
         same,
+        outputs.view_sizes,
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tracejit import errors
-from tracejit.ir.graph import ResultView, Value
+from tracejit.ir.dims import sym
+from tracejit.ir.graph import ResultView, Value, free_symbols_of
 from tracejit.trace import prim, views
 from tracejit.trace.captures import Provenance
 from tracejit.trace.context import Trace, fail
@@ -59,6 +60,7 @@ class Outputs:
         self._held = found
         self._members = self._settle(found)
         self.leaves = [self._leaf(leaf) for leaf in found]
+        self.view_sizes = self._sizes_of_views()
 
     def _settle(self, leaves: Sequence[Any]) -> dict[Cell, set[int]]:
         """The tensors (by identity) among the results on each cell, views told from copies."""
@@ -138,6 +140,20 @@ class Outputs:
         if step.indices:
             attrs["indices"] = tuple(self._add(v, (v, "index")) for v in step.indices)
         return step.op, attrs
+
+    def _sizes_of_views(self) -> tuple[tuple[str, int], ...]:
+        """Sizes of views that are known only at run time: further results."""
+        settled = self.settled_views()
+        names = {
+            name
+            for view in settled
+            for _, attrs in view.steps
+            for attr in attrs.values()
+            for name in free_symbols_of(attr)
+            if name in self.trace.run_time
+        }
+        size = self.trace.builder.size
+        return tuple((name, self._add(size(sym(name)), ("size", name))) for name in sorted(names))
 
     def settled_views(self) -> tuple[ResultView, ...]:
         """The views with every decision on sizes put in."""

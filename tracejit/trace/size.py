@@ -239,6 +239,11 @@ def to_dim(x: Any, what: str) -> Dim:
     return dim
 
 
+def to_length(x: Any, what: str) -> Dim:
+    """Like `to_dim` for a size; a traced integer becomes one that is known only at run time."""
+    return to_dim(METHODS["__length__"](x) if isinstance(x, Operators) else x, what)
+
+
 def dims_text(dim: Dim) -> str:
     return current().describe(dim)
 

@@ -15,7 +15,7 @@ from tracejit.trace.namespace.elementwise import strong
 from tracejit.trace.orders import with_order
 from tracejit.trace.prim import as_dtype, cast, lift
 from tracejit.trace.registry import implements
-from tracejit.trace.size import Size, to_dim
+from tracejit.trace.size import Size, to_length
 from tracejit.trace.tensor import Tensor
 
 
@@ -27,7 +27,7 @@ def as_shape(shape: Any) -> tuple[Any, ...]:
         entries = tuple(shape.tolist())
     else:
         entries = (shape,)
-    found = tuple(to_dim(s, "a dimension") for s in entries)
+    found = tuple(to_length(s, "a dimension") for s in entries)
     if any(isinstance(d, int) and d < 0 for d in found):
         fail(errors.TracedValueError, "negative dimensions are not allowed")
     return found

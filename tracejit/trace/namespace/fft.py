@@ -14,7 +14,7 @@ from tracejit.trace import prim
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.reductions import array, store
 from tracejit.trace.registry import FUNCTIONS, implements
-from tracejit.trace.size import Size, to_dim, wrap
+from tracejit.trace.size import Size, to_length, wrap
 from tracejit.trace.tensor import Tensor, describe
 
 _NORMS = (None, "backward", "ortho", "forward")
@@ -49,7 +49,7 @@ def _one_axis(name: str) -> Callable[..., Tensor]:
         x = _input(a, name)
         k = prim.normalize_axis(axis, x.ndim)
         if n is not None:
-            size = to_dim(n, "n")
+            size = to_length(n, "n")
         else:
             size = x.type.shape[k]
             size = (size - 1) * 2 if name in _REAL_OUTPUT else size
@@ -89,7 +89,7 @@ def _sizes(x: Tensor, s: Any, axes: Sequence[int], name: str) -> list[Dim]:
         raise ValueError("Shape and axes have different lengths.")
     found: list[Dim] = []
     for size, k in zip(s, axes, strict=True):
-        dim = x.type.shape[k] if size is None else to_dim(size, "s")
+        dim = x.type.shape[k] if size is None else to_length(size, "s")
         found.append(x.type.shape[k] if isinstance(dim, int) and dim == -1 else dim)
     return found
 
@@ -128,7 +128,7 @@ def ifftshift(x: Any, axes: Any = None) -> Tensor:
 def _count(n: Any) -> Dim:
     if not isinstance(n, (int, np.integer, Size, Tensor)):
         raise ValueError("n should be an integer")
-    return to_dim(n, "n")
+    return to_length(n, "n")
 
 
 def _spacing(size: Dim, d: Any) -> Any:

@@ -17,6 +17,7 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
+from tracejit.trace.namespace.late_sizes import slice_bound
 from tracejit.trace.namespace.nonzero import constant_array, nonzero_of
 from tracejit.trace.namespace.ranges import ceil_length
 from tracejit.trace.prim import cast, lift
@@ -289,7 +290,7 @@ def slice_bounds(entry: slice, size: Any) -> tuple[Dim, Dim, int]:
     step = step.__index__()
     if step == 0:
         raise ValueError("slice step cannot be zero")
-    start, stop = _bound(entry.start), _bound(entry.stop)
+    start, stop = (_bound(slice_bound(b, size, step)) for b in (entry.start, entry.stop))
     known = [to_dim(b, "a slice bound") for b in (size, start, stop) if b is not None]
     if any(map(current().is_run_time, known)):
         return _open_bounds(start, stop, step, to_dim(size, "a size"))

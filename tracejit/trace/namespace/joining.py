@@ -19,7 +19,7 @@ from tracejit.trace.namespace.shape import atleast_1d, atleast_2d, atleast_3d
 from tracejit.trace.namespace.sorting import repeat_each
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift, normalize_axis
 from tracejit.trace.registry import implements, is_method
-from tracejit.trace.size import Size, to_dim, wrap
+from tracejit.trace.size import Size, to_dim, to_length, wrap
 from tracejit.trace.tensor import Tensor, describe
 
 
@@ -258,7 +258,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
         repeats = strong(repeats)
     if isinstance(repeats, Tensor) and repeats.ndim:
         return repeat_each(x, repeats, k)
-    count = to_dim(repeats, "repeats")
+    count = to_length(repeats, "repeats")
     if isinstance(count, int) and count < 0:
         raise ValueError("repeats may not contain negative values.")
     shape = x.type.shape

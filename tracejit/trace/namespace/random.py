@@ -16,7 +16,7 @@ from tracejit.trace.context import current, fail
 from tracejit.trace.generators import TracedGenerator, draws, is_generator, refuse_random
 from tracejit.trace.namespace.reductions import array, store
 from tracejit.trace.registry import implements
-from tracejit.trace.size import Size, as_dim, to_dim
+from tracejit.trace.size import Size, as_dim, to_length
 from tracejit.trace.tensor import Tensor, describe, fresh_array
 
 _REQUIRED = object()
@@ -47,7 +47,7 @@ def _size(size: Any) -> tuple[Dim, ...] | None:
     if isinstance(size, np.ndarray):
         size = size.tolist()
     entries = size if isinstance(size, (tuple, list)) else (size,)
-    shape = tuple(to_dim(entry, "a size") for entry in entries)
+    shape = tuple(to_length(entry, "a size") for entry in entries)
     for dim in shape:
         if not current().decide(dim, ">=", 0, "the size of a draw"):
             raise ValueError("negative dimensions are not allowed")
@@ -219,7 +219,7 @@ def _population(x: Any) -> Dim | None:
     if isinstance(x, (Size, int, np.integer)):
         return as_dim(x)
     if isinstance(x, Tensor) and not x.ndim and x.dtype.kind in "iu":
-        return to_dim(x, "a number of items")
+        return to_length(x, "a number of items")
     return None
 
 

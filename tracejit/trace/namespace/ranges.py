@@ -12,6 +12,7 @@ from tracejit.trace import prim, views
 from tracejit.trace.context import current
 from tracejit.trace.namespace.creation import as_shape, is_int
 from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.namespace.late_sizes import is_late, span
 from tracejit.trace.prim import as_dtype, cast, elementwise, lift
 from tracejit.trace.registry import implements
 from tracejit.trace.size import Size, as_dim, wrap
@@ -41,6 +42,11 @@ def arange(
         start, stop = 0, start
     if stop is None:
         raise TypeError("arange() requires stop to be specified.")
+    if isinstance(step, (int, np.integer, type(None))) and any(map(is_late, (start, stop))):
+        by, target = 1 if step is None else int(step), as_dtype(int if dtype is None else dtype)
+        if by and not any(isinstance(x, (float, np.floating)) for x in (start, stop)):
+            first = 0 if start is None else start
+            return _progression(span(first, stop, by), first, by, target)
     first, last, by = (
         _bound(x) for x in (0 if start is None else start, stop, 1 if step is None else step)
     )

@@ -1,0 +1,57 @@
+"""Traced integers as sizes: of arrays, and as the bounds of slices and ranges.
+
+Where the value of an integer can be known while tracing it is, as ever, a guard. What the graph
+computes becomes a size that is known only at run time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit import errors
+from tracejit.trace import prim
+from tracejit.trace.context import current
+from tracejit.trace.registry import is_method
+from tracejit.trace.size import wrap
+from tracejit.trace.tensor import Tensor
+
+
+def is_late(x: Any) -> bool:
+    """Whether `x` is a traced integer whose value the trace cannot know."""
+    if not isinstance(x, Tensor) or x.ndim or x.dtype.kind not in "iu":
+        return False
+    try:
+        x.__index__()
+    except errors.ConcretizationError:
+        return True
+    return False
+
+
+@is_method("__length__")
+def length(x: Tensor) -> Any:
+    """A traced integer as a dimension: an int where it can be known, else a run-time size."""
+    if not is_late(x):
+        return x.__index__()
+    trace = current()
+    found = prim.call("size_of_value", prim.cast(x, np.int64), sizes=1)
+    return wrap(trace.canonical(found.type.shape[0]))
+
+
+def slice_bound(x: Any, size: Any, step: int) -> Any:
+    """A bound of a slice of an axis of `size`; a traced integer is clipped to the axis as Python
+    does it, so that it is a size. Backwards it could be -1, which is none."""
+    if x is None or step < 0 or not is_late(x):
+        return x
+    position = prim.cast(x, np.int64)
+    wrapped = prim.select(position < 0, position + size, position)
+    return length(prim.elementwise("minimum", prim.elementwise("maximum", wrapped, 0), size))
+
+
+def span(first: Any, last: Any, step: int) -> Any:
+    """How many numbers `range(first, last, step)` has, where one of them is late."""
+    sign = 1 if step > 0 else -1
+    distance = (prim.lift(last) - prim.lift(first)) * sign
+    count = prim.elementwise("floor_divide", distance + (abs(step) - 1), abs(step))
+    return length(prim.elementwise("maximum", count, 0))
