@@ -15,7 +15,7 @@ import numpy as np
 from tracejit.ir import dims
 from tracejit.ir.dims import Shape
 from tracejit.ir.opdef import OPS, Attrs, OpDef, register
-from tracejit.ir.ops.shape import slices
+from tracejit.ir.ops.shape import check_bounds, slices
 from tracejit.ir.types import INTP, TensorType, broadcast_shapes
 
 Types = Sequence[TensorType]
@@ -39,13 +39,14 @@ def _in_order(indices: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _check(shape: Sequence[int], indices: Sequence[Any], axes: Sequence[int]) -> None:
-    """Raise IndexError as NumPy does, also where the region is empty or an index has no element."""
+    """Raise IndexError as NumPy does: also where nothing lies at an index.
+
+    Indices that are broadcast to no element are not looked at, a single one is nevertheless.
+    """
+    empty = 0 in np.broadcast_shapes(*(i.shape for i in indices))
     for axis, index in zip(axes, indices, strict=True):
-        size = shape[axis]
-        wrong = (index < -size) | (index >= size)
-        if np.any(wrong):
-            bad = np.asarray(index)[wrong].flat[0]
-            raise IndexError(f"index {bad} is out of bounds for axis {axis} with size {size}")
+        if not empty or not index.ndim:
+            check_bounds(index, axis, shape[axis])
 
 
 def _evaluate_gather(x: Any, *indices: Any, axes: tuple[int, ...]) -> Any:

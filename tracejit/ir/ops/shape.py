@@ -167,6 +167,19 @@ register(
 )
 
 
+def check_bounds(index: Any, axis: int, size: int) -> None:
+    """Raise IndexError, as NumPy does, unless `-size <= index < size` everywhere."""
+    wrong = (index < -size) | (index >= size)
+    if np.any(wrong):
+        bad = np.asarray(index)[wrong].flat[0]
+        raise IndexError(f"index {bad} is out of bounds for axis {axis} with size {size}")
+
+
+def _evaluate_take(x: Any, index: Any, axis: int) -> Any:
+    check_bounds(index, axis, x.shape[axis])
+    return np.take(x, index, axis)
+
+
 def _infer_take(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
     x, index = types
     axis = attrs["axis"]
@@ -178,7 +191,7 @@ register(
         "take",
         "structural",
         _infer_take,
-        lambda x, index, axis: np.take(x, index, axis),
+        _evaluate_take,
         may_fail=True,
         doc="`np.take(x, index, axis)`, `index` int64; negative indices count from the end.",
     )
