@@ -6,12 +6,53 @@ hook read them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+
+class _Functions(dict[Any, Callable[..., Any]]):
+    """A table that fills up with what answers for an optional library, once that is imported."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        found = super().get(key)
+        if found is None and _fill():
+            found = super().get(key)
+        return default if found is None else found
+
+    def __contains__(self, key: Any) -> bool:
+        return super().__contains__(key) or (_fill() and super().__contains__(key))
+
+    def __missing__(self, key: Any) -> Any:
+        if _fill() and super().__contains__(key):
+            return self[key]
+        raise KeyError(key)
+
+
+_WAITING: dict[str, Callable[[], None]] = {}
+
+
+def when_imported(module: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Decorate what adds the implementations for `module`, run once somebody has imported it."""
+
+    def decorate(fill: Callable[[], None]) -> Callable[[], None]:
+        _WAITING[module] = fill
+        return fill
+
+    return decorate
+
+
+def _fill() -> bool:
+    """Whether there is something new in the table."""
+    ready = [name for name in _WAITING if name in sys.modules]
+    for name in ready:
+        _WAITING.pop(name)()
+    return bool(ready)
+
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = _Functions()
 """NumPy callable -> implementation with NumPy's signature, on tensors and whatever NumPy takes."""
 
 CREATORS: set[Any] = set()

@@ -28,9 +28,12 @@ _PAIRS: dict[np.ufunc, tuple[str, str]] = {
 }
 
 
-def _implementation(ufunc: np.ufunc) -> Callable[..., Any]:
-    """The traced function with the signature of `ufunc`."""
-    compute = _computation(ufunc)
+Computation = Callable[[Sequence[Tensor], Any], tuple[Tensor, ...]]
+"""The outputs of a ufunc on its inputs, with the `dtype` that was asked for, if any."""
+
+
+def implementation(ufunc: np.ufunc, compute: Computation) -> Callable[..., Any]:
+    """The traced function with the signature of `ufunc`, which `compute` computes."""
 
     def function(
         *args: Any,
@@ -73,8 +76,7 @@ def _implementation(ufunc: np.ufunc) -> Callable[..., Any]:
     return function
 
 
-def _computation(ufunc: np.ufunc) -> Callable[[Sequence[Tensor], Any], tuple[Tensor, ...]]:
-    """The outputs of `ufunc` on its inputs."""
+def _computation(ufunc: np.ufunc) -> Computation:
     if ufunc is np.divmod:
         return lambda xs, dtype: modulo_pair(*xs)
     if ufunc in _PAIRS:
@@ -130,7 +132,7 @@ def _function(op: str) -> Callable[..., Any]:
 
 for _callable in [*BY_NUMPY, *_PAIRS]:
     if isinstance(_callable, np.ufunc):
-        implements(_callable)(_implementation(_callable))
+        implements(_callable)(implementation(_callable, _computation(_callable)))
         if _callable.nin == 2 and _callable.nout == 1:
             FUNCTIONS[_callable, "outer"] = _outer(_callable)
     elif BY_NUMPY[_callable].elementwise:
