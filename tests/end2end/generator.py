@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+LAYOUTS = ("C", "C", "F", "strided", "reversed", "inner", "turned", "broadcast")
 DTYPES = ("f8", "f8", "f4", "i8", "i4", "?", "c16")
 
 HELPERS = """\
@@ -83,15 +84,27 @@ class Program:
             shape[int(self.rng.integers(rank))] = 1
         elif odd < 0.12:
             shape[int(self.rng.integers(rank))] = 0
-        layout = str(
-            self.rng.choice(["C", "C", "F", "strided", "reversed", "inner", "turned", "broadcast"])
-        )
+        layout = str(self.rng.choice(LAYOUTS))
         return tuple(shape), str(self.rng.choice(DTYPES)), layout
 
-    def arguments(self) -> list[np.ndarray]:
-        """Fresh arguments, the same at every call."""
-        rng = np.random.default_rng(self.seed + 1)
-        return [make_array(rng, *kind) for kind in self.kinds]
+    def arguments(self, variant: int = 0) -> list[np.ndarray]:
+        """Fresh arguments, the same at every call; others of other sizes and layouts by variant."""
+        rng = np.random.default_rng([self.seed, variant])
+        kinds = self.kinds
+        if variant:
+            sizes = {n: int(rng.choice([1, 2, 3, 4, 6])) for n in range(8)}
+            if variant % 2:
+                sizes = {n: n for n in range(8)}
+            kinds = [
+                (
+                    tuple(sizes[n] for n in shape),
+                    dtype,
+                    # What may be written stays so: `np.copyto(x, x)` passes where nothing else does.
+                    layout if layout == "broadcast" else str(rng.choice(LAYOUTS[:-1])),
+                )
+                for shape, dtype, layout in kinds
+            ]
+        return [make_array(rng, *kind) for kind in kinds]
 
     # Statements.
 

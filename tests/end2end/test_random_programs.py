@@ -17,6 +17,7 @@ from tests.end2end.generator import Program
 COUNT = int(os.environ.get("TRACEJIT_RANDOM_PROGRAMS", "300"))
 FIRST = int(os.environ.get("TRACEJIT_RANDOM_SEED", "0"))
 CHUNK = 25
+VARIANTS = 3
 COMPILED = 24
 """How many are compiled; the others are interpreted, which tests the trace."""
 
@@ -59,15 +60,22 @@ def compare(want: Any, got: Any, what: str) -> None:
 
 
 def check(seed: int, mode: str) -> None:
+    """One program, with its arguments and with others that the same traces may be used for."""
     program = Program(seed)
     function = program.function()
-    wanted, given = program.arguments(), program.arguments()
+    jitted = tracejit.jit(function, mode=mode)
+    for variant in range(VARIANTS):
+        check_call(program, function, jitted, variant)
+
+
+def check_call(program: Program, function: Any, jitted: Any, variant: int) -> None:
+    wanted, given = program.arguments(variant), program.arguments(variant)
     want, expected = call(function, wanted)
-    got, error = call(tracejit.jit(function, mode=mode), given)
+    got, error = call(jitted, given)
     if expected is not None:
         assert error is not None, f"NumPy raises {expected!r}"
         assert isinstance(error, type(expected).__mro__[-4:-1]), f"{error!r}, not {expected!r}"
-        for k, (x, y) in enumerate(zip(program.arguments(), given, strict=True)):
+        for k, (x, y) in enumerate(zip(program.arguments(variant), given, strict=True)):
             compare(x, y, f"argument {k} after an error")
         return
     if error is not None:
@@ -78,11 +86,13 @@ def check(seed: int, mode: str) -> None:
     assert len(wants) == len(gots)
     for k, (x, y) in enumerate(zip(wants, gots, strict=True)):
         place = f"argument {k}" if k < len(wanted) else f"result {k - len(wanted)}"
-        compare(x, y, place)
+        compare(x, y, f"call {variant}, {place}")
     arrays = [k for k, x in enumerate(wants) if isinstance(x, np.ndarray)]
     ours = sharing([gots[k] for k in arrays])
     theirs = sharing([wants[k] for k in arrays])
-    assert ours == theirs, f"shared memory of arguments, then results: {theirs} but {ours}"
+    assert ours == theirs, (
+        f"call {variant}, shared memory of arguments, then results: {theirs} but {ours}"
+    )
 
 
 def run(seed: int, mode: str) -> None:

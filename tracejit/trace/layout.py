@@ -118,7 +118,7 @@ class Decisions:
         return self.equal(stride, 0)
 
     def outer(self, a: Dim, b: Dim) -> bool:
-        """Whether the stride `a` is at least as large as `b`, neither of them 0, without signs.
+        """Whether the stride `a` is at least as large as `b`, without signs.
 
         Strides `8*m` and 24 are those of an outer and an inner axis of a contiguous array, or of a
         slice of it: where 8*m is less, the inner axis has one element, and its stride is not used.
@@ -126,6 +126,10 @@ class Decisions:
         a, b = self.trace.canonical(a), self.trace.canonical(b)
         if isinstance(a, int) and isinstance(b, int):
             return abs(a) >= abs(b)
+        if isinstance(b, int) and b == 0:
+            return True
+        if isinstance(a, int) and a == 0:
+            return self.is_zero(b)
         quotient = _quotient(a, b)
         if isinstance(quotient, int) or (quotient is not None and not has_strides(quotient)):
             return True
@@ -169,22 +173,27 @@ class Order:
 
 
 def iteration_order(
-    shape: Shape, operands: Sequence[tuple[Shape, Strides]], decisions: Decisions
+    shape: Shape,
+    operands: Sequence[tuple[Shape, Strides]],
+    decisions: Decisions,
+    repeated: bool = False,
 ) -> Perm:
     """How NumPy lays out the result of an elementwise function (K order, `NpyIter`).
 
-    An insertion sort of the axes, innermost first; axes of one element and repeated ones have no
-    say, and where operands differ C order wins.
+    An insertion sort of the axes, innermost first; axes of one element have no say, nor, unless
+    `repeated`, those along which elements repeat. Where operands differ C order wins.
     """
     rank = len(shape)
     hint = decisions.trace.hint
     ones = [decisions.is_one(d) for d in shape]
-    table: list[list[Dim]] = []
+    table: list[list[Dim | None]] = []
     for own, strides in operands:
-        row: list[Dim] = [0] * rank
+        row: list[Dim | None] = [None] * rank
         for k, (d, s) in enumerate(zip(own, strides, strict=True), rank - len(own)):
             broadcast = hint(d) == 1 != hint(shape[k])  # There is a guard for that.
-            if not (ones[k] or broadcast or decisions.is_one(d) or decisions.is_zero(s)):
+            if ones[k] or broadcast or decisions.is_one(d):
+                continue
+            if repeated or not decisions.is_zero(s):
                 row[k] = s
         table.append(row)
     perm: list[int] = []
@@ -192,20 +201,16 @@ def iteration_order(
         position = len(perm)
         for k in reversed(range(len(perm))):
             found = [
-                decisions.outer(row[axis], row[perm[k]])
-                for row in table
-                if not (_is_zero(row[axis]) or _is_zero(row[perm[k]]))
+                decisions.outer(this, inner)
+                for this, inner in ((row[axis], row[perm[k]]) for row in table)
+                if this is not None and inner is not None
             ]
-            if found and all(not f for f in found):
+            if found and not any(found):
                 position = k
             elif found:
                 break
         perm.insert(position, axis)
     return tuple(reversed(perm))
-
-
-def _is_zero(stride: Dim) -> bool:
-    return isinstance(stride, int) and stride == 0
 
 
 def sorted_order(shape: Shape, strides: Strides, decisions: Decisions) -> Perm:

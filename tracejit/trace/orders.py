@@ -36,16 +36,20 @@ def param_strides(trace: Trace, number: int, array: np.ndarray, dense: bool = Fa
     return tuple(found)
 
 
-def laid_out_like(value: Value, operands: Sequence[Tensor]) -> Tensor:
-    """A fresh result of an elementwise function, in memory as NumPy lays it out: K order."""
+def laid_out_like(value: Value, operands: Sequence[Tensor], repeated: bool = False) -> Tensor:
+    """A fresh result of an elementwise function, in memory as NumPy lays it out: K order.
+
+    With `repeated`, axes along which elements repeat have a say, as in `np.concatenate`.
+    """
     result = from_value(value)
     rank = len(value.type.shape)
     matter = [t for t in operands if len(t.value.type.shape) > 1]
-    if rank > 1 and not all(t.c_ordered for t in matter):
+    if rank > 1 and not all(t.c_ordered and not (repeated and t.repeats) for t in matter):
 
         def find(decisions: Decisions) -> Perm:
             shape = current().shape(value.type.shape)
-            return iteration_order(shape, [t.memory(decisions) for t in matter], decisions)
+            operands = [t.memory(decisions) for t in matter]
+            return iteration_order(shape, operands, decisions, repeated)
 
         result.cell.layout = fresh_order(find)
     return result

@@ -356,7 +356,7 @@ def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
     if len(parts) == 1:
         return copy(first)
     return laid_out_like(
-        apply_op("concatenate", [t.value for t in parts], {"axis": axis}), list(parts)
+        apply_op("concatenate", [t.value for t in parts], {"axis": axis}), parts, repeated=True
     )
 
 
