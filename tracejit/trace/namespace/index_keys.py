@@ -140,7 +140,8 @@ def _broadcast(indices: Sequence[Tensor]) -> list[Tensor]:
             known = [t for t in indices if not (t.ndim and trace.is_run_time(t.type.shape[-1]))]
             settled = dict(zip(map(id, known), prim.aligned(*known), strict=True))
             indices = [settled.get(id(t), t) for t in indices]
-            return list(prim.call("broadcast_indices", *indices, sizes=1))
+            found = iter(prim.call("broadcast_indices", *(t for t in indices if t.ndim), sizes=1))
+            return [next(found) if t.ndim else t for t in indices]
         return prim.aligned(*indices)
     except errors.ShapeError:
         fail(
