@@ -114,6 +114,23 @@ def test_sizes_in_shapes_and_numbers() -> None:
     check(build, np.random.default_rng(1).random(17))
 
 
+def test_what_numpy_does_with_run_time_sizes() -> None:
+    def compute(x: np.ndarray) -> Any:
+        chosen = x[x > 0.5]
+        return (
+            np.median(chosen), np.roll(chosen, 2), np.percentile(chosen, [10, 50]), chosen.max(),
+            chosen[0] + chosen[-1], np.sort(chosen)[::-1], chosen[:, None] * x, np.cumsum(chosen),
+            np.concatenate([chosen, x]), chosen @ chosen, np.fft.rfft(chosen), np.pad(chosen, 1),
+        )  # fmt: skip
+
+    x = np.random.default_rng(0).random(31)
+    check(compute, x)
+    check(lambda x: x[x > 2][0], x)
+    check(lambda x: x[x > 2].max(), x)
+    with pytest.raises(tracejit.errors.ShapeError, match="not empty"):
+        tracejit.jit(lambda x: np.median(x[x > 2]))(x)
+
+
 def test_values_of_a_run_time_size_go_around() -> None:
     """What feeds the call and what needs its size read the same array: they stay two nests."""
 

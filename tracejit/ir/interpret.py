@@ -25,6 +25,10 @@ _RELATIONS = {
 }
 
 
+INDEX_REASON = "an index"
+"""The reason of a guard without which an index is out of bounds."""
+
+
 def bind_sizes(graph: Graph, args: Sequence[np.ndarray]) -> dict[str, int]:
     """The value of every size and stride symbol, read off the shapes and strides of `args`.
 
@@ -65,7 +69,8 @@ def check_bound(guards: Sequence[Guard], env: Mapping[str, int]) -> None:
             known = ", ".join(f"{name} is {env[name]}" for name in sorted(guard.symbols))
             what = f"sizes that are known only at run time do not fit: {guard} is needed"
             why = f" for {guard.reason}" if guard.reason else ""
-            raise errors.ShapeError(f"{what}{why}, but {known}", loc=guard.loc)
+            kind = errors.TracedIndexError if guard.reason == INDEX_REASON else errors.ShapeError
+            raise kind(f"{what}{why}, but {known}", loc=guard.loc)
 
 
 def bind_outputs(node: Node, arrays: Sequence[np.ndarray], env: dict[str, int]) -> None:

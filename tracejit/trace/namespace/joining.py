@@ -323,7 +323,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
 
 def _roll(x: Tensor, by: Any, axis: int) -> Tensor:
     size = x.shape[axis]
-    if isinstance(by, Tensor) and by.value not in current().builder.constants:
+    late = current().is_run_time(to_dim(size, "a size"))
+    if late or (isinstance(by, Tensor) and by.value not in current().builder.constants):
         index = (prim.iota(as_shape(size), 0) - by) % lift(size)
         return prim.take(x, index, axis)
     if isinstance(by, Tensor):

@@ -43,10 +43,10 @@ def arange(
     if stop is None:
         raise TypeError("arange() requires stop to be specified.")
     if isinstance(step, (int, np.integer, type(None))) and any(map(is_late, (start, stop))):
-        by, target = 1 if step is None else int(step), as_dtype(int if dtype is None else dtype)
-        if by and not any(isinstance(x, (float, np.floating)) for x in (start, stop)):
+        whole, target = 1 if step is None else int(step), as_dtype(int if dtype is None else dtype)
+        if whole and not any(isinstance(x, (float, np.floating)) for x in (start, stop)):
             first = 0 if start is None else start
-            return _progression(span(first, stop, by), first, by, target)
+            return _progression(span(first, stop, whole), first, whole, target)
     first, last, by = (
         _bound(x) for x in (0 if start is None else start, stop, 1 if step is None else step)
     )
