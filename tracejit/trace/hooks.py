@@ -24,7 +24,7 @@ from tracejit.trace.captures import CaptureSource, Provenance
 from tracejit.trace.context import current, fail, tracing, user_frame
 from tracejit.trace.generators import is_generator, refuse_random
 from tracejit.trace.pybuiltins import BUILTINS, spelled
-from tracejit.trace.registry import CREATORS, FUNCTIONS, METHODS, SUBSCRIPTS
+from tracejit.trace.registry import CALLABLES, CREATORS, FUNCTIONS, METHODS, SUBSCRIPTS
 from tracejit.trace.size import Size
 from tracejit.trace.tensor import OUTSIDE, Tensor, describe
 
@@ -219,6 +219,9 @@ def call(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     inner = getattr(kind, "__tracejit_inline__", None)
     if inner is not None:
         return inner(fn, *args, **kwargs)
+    applied = CALLABLES.get(kind)
+    if applied is not None and _any_array((args, kwargs)):
+        return applied(fn, *args, **kwargs)
     if isinstance(fn, type):
         return _construct(fn, args, kwargs)
     try:

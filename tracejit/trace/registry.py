@@ -64,6 +64,9 @@ METHODS: dict[str, Callable[..., Any]] = {}
 SUBSCRIPTS: dict[int, Callable[..., Any]] = {}
 """Identity of an object like `np.r_` -> what answers for `object[key]`."""
 
+CALLABLES: dict[type, Callable[..., Any]] = {}
+"""Type of a callable object, like `np.vectorize` -> implementation that gets the object first."""
+
 PROPERTIES: dict[str, Callable[..., Any]] = {}
 """Name of an array property -> implementation on the tensor."""
 
