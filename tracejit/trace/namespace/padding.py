@@ -43,8 +43,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Te
         raise ValueError(f"unsupported keyword arguments for mode '{mode}': {unknown}")
     if mode in ("constant", "empty"):
         return _constant(x, widths, kwargs.get("constant_values", 0))
-    if mode in ("reflect", "symmetric") and kwargs.get("reflect_type", "even") != "even":
-        fail(errors.UnsupportedError, "np.pad(reflect_type='odd') is not supported")
+    odd = kwargs.get("reflect_type", "even") == "odd"
     if "stat_length" in kwargs and kwargs["stat_length"] is not None:
         lengths: Any = _pairs(kwargs["stat_length"], x.ndim, "stat_length")
     else:
@@ -52,7 +51,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Te
     ends = _pairs(kwargs.get("end_values", 0), x.ndim, "end_values")
     for axis, (before, after) in enumerate(widths):
         if mode in ("edge", "reflect", "symmetric", "wrap"):
-            x = _repeated(x, axis, before, after, mode)
+            x = _repeated(x, axis, before, after, mode, odd)
         elif mode == "linear_ramp":
             left = _ramp(part(x, axis, None, 1), axis, before, ends[axis][0])
             right = flip(_ramp(part(x, axis, -1, None), axis, after, ends[axis][1]), axis)
@@ -131,8 +130,11 @@ def _wide(line: Tensor, axis: int, width: Any) -> Tensor:
     return views.broadcast_to(line, tuple(shape))
 
 
-def _repeated(x: Tensor, axis: int, before: Any, after: Any, mode: str) -> Tensor:
-    """Copies of the array's own elements: of the edge, mirrored, or from the other side."""
+def _repeated(x: Tensor, axis: int, before: Any, after: Any, mode: str, odd: bool) -> Tensor:
+    """Copies of the array's own elements: of the edge, mirrored, or from the other side.
+
+    What is mirrored in the edge's value as well is `odd`.
+    """
     size = x.shape[axis]
     if before == 0 and after == 0:
         return x
@@ -153,7 +155,16 @@ def _repeated(x: Tensor, axis: int, before: Any, after: Any, mode: str) -> Tenso
             skip = 1 if mode == "reflect" else 0
             left = flip(part(x, axis, skip, skip + before), axis)
             right = flip(part(x, axis, size - skip - after, size - skip), axis)
+            if odd:
+                left = cast(2 * part(x, axis, None, 1) - left, x.dtype)
+                right = cast(2 * part(x, axis, -1, None) - right, x.dtype)
         return _joined(left, x, right, axis)
+    if odd:
+        fail(
+            errors.UnsupportedError,
+            f"np.pad(reflect_type='odd') wider than the array: {describe(x)}",
+            "pad in several steps",
+        )
     # Wider than the array: the position of every element, folded back into it.
     index = prim.iota((to_dim(before + size + after, "a size"),), 0) - before
     if mode == "wrap":
