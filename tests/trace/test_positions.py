@@ -157,7 +157,21 @@ def found(x: Any, m: Any, v: Any) -> Any:
     )  # fmt: skip
 
 
+def flat(x: Any, t: Any, v: Any, q: Any, i: Any) -> Any:
+    x.flat[2] = 9
+    x.flat[::3] = [1, 2]
+    t.flat[i] += 1
+    t.flat[1:4] = v
+    q.flat[:: q.shape[1] + 1] = 5
+    q.T.flat[q.T.flat > 1] = 0
+    t.T[1:].flat = v
+    copied = x.flat[:4]
+    copied += 1
+    return copied, x.flat[3], np.sum(t.flat), x.flat[i], x.ravel() - x.flat
+
+
 PROGRAMS = [
+    flat,
     put, place, putmask, fill_diagonal, along_axis, choose, piecewise, at, at_integers, patterns,
     open_meshes, flat_indices, grids, found,
 ]  # fmt: skip

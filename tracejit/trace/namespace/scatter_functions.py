@@ -13,6 +13,7 @@ from tracejit.ir.opdef import BY_NUMPY
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.elementwise import put_out, strong
+from tracejit.trace.namespace.flat import at_most, flat_view
 from tracejit.trace.namespace.index_keys import Key, take_apart
 from tracejit.trace.namespace.indexing import (
     fitted,
@@ -25,7 +26,8 @@ from tracejit.trace.namespace.selection import repeated_to
 from tracejit.trace.namespace.shape import ravel
 from tracejit.trace.prim import cast, lift, normalize_axis
 from tracejit.trace.registry import FUNCTIONS, implements, is_method
-from tracejit.trace.size import to_dim, wrap
+from tracejit.trace.size import to_dim
+from tracejit.trace.size import wrap as size_of
 from tracejit.trace.tensor import Tensor, describe
 
 
@@ -38,21 +40,15 @@ def _integers(index: Any, what: str) -> Tensor:
 
 @implements(np.put, method="put")
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    target = lift(a)
+    flat = flat_view(a, "np.put")
     index = views.reshape(_integers(ind, "the indices of np.put"), (-1,))
-    values = views.reshape(cast(v, target.dtype), (-1,))
+    values = views.reshape(cast(v, flat.dtype), (-1,))
     count = values.type.shape[0]
     if isinstance(count, int) and count == 0:
         return
-    trace, wanted = current(), index.type.shape
-    more = trace.hint(count) is not None and trace.hint(wanted[0]) is not None
-    if more and trace.decide(count, ">", wanted[0], "np.put"):
-        values = values[: wrap(wanted[0])]
-    else:
-        values = repeated_to(values, wanted)
-    flat = prim.copy(views.reshape(target, (-1,)))
-    setitem(flat, in_mode(index, wrap(flat.type.shape[0]), mode), values)
-    prim.store(target, views.reshape(flat, target.type.shape))
+    wanted = index.type.shape
+    values = repeated_to(at_most(values, wanted[0]), wanted)
+    setitem(flat, in_mode(index, size_of(flat.type.shape[0]), mode), values)
 
 
 # Along an axis.
@@ -85,9 +81,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     if axis is None:
         if index.ndim != 1:
             raise ValueError("when axis=None, `indices` must have a single dimension.")
-        flat = prim.copy(views.reshape(x, (-1,)))
-        setitem(flat, index, values)
-        prim.store(x, views.reshape(flat, x.type.shape))
+        setitem(flat_view(x, "np.put_along_axis"), index, values)
         return
     setitem(x, _along(x, index, normalize_axis(axis, x.ndim)), values)
 
@@ -104,25 +98,13 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     if wrap and x.ndim == 2:
         step = shape[1] + 1
         count = dims.floordiv(x.type.size + (step - 1), step)
-        place = prim.iota((count,), 0) * lift(_size(step))
-        key: tuple[Any, ...] = (place // lift(_size(shape[1])), place % lift(_size(shape[1])))
+        place = prim.iota((count,), 0) * lift(size_of(step))
+        columns = lift(size_of(shape[1]))
+        key: tuple[Any, ...] = (place // columns, place % columns)
     else:
         key = (prim.iota((count,), 0),) * x.ndim
     values = views.reshape(cast(val, x.dtype), (-1,))
-    setitem(x, key, repeated_to(_first(values, count), (count,)))
-
-
-def _size(dim: Any) -> Any:
-    return wrap(dim)
-
-
-def _first(values: Tensor, count: Any) -> Tensor:
-    """No more than `count` values."""
-    trace, have = current(), values.type.shape[0]
-    known = trace.hint(have), trace.hint(count)
-    if None not in known and trace.decide(have, ">", count, "np.fill_diagonal"):
-        return values[: wrap(count)]
-    return values
+    setitem(x, key, repeated_to(at_most(values, count), (count,)))
 
 
 # Choosing.

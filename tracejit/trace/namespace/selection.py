@@ -71,6 +71,8 @@ def extract(condition: Any, arr: Any) -> Tensor:
 @implements(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
     target, chosen = lift(arr), true_everywhere(strong(mask))
+    if target.scalar:
+        raise TypeError("argument 1 must be numpy.ndarray, not a number")
     values = views.reshape(cast(vals, target.dtype), (-1,))
     trace = current()
     if not trace.same(chosen.type.size, target.type.size, "np.place"):
@@ -84,9 +86,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     (index,) = nonzero_of(views.reshape(chosen, (-1,)))
     order = prim.iota(index.type.shape, 0)
     repeated = prim.take(values, order % values.shape[0], 0)
-    flat = prim.copy(views.reshape(target, (-1,)))
-    setitem(flat, index, repeated)
-    prim.store(target, views.reshape(flat, target.type.shape))
+    setitem(views.reshape(target, (-1,)), index, repeated)
 
 
 def _like(mask: Tensor, target: Tensor) -> Tensor:
