@@ -162,10 +162,12 @@ def _spec(
     guards: Sequence[tuple[InputSource, Any]],
     results: Sequence[ResultKind],
     single: bool,
+    written: Sequence[int] = (),
 ) -> Spec:
     return Spec(
-        program, code.main, code.layout.words, code.layout.results, sources, guards, results, single
-    )
+        program, code.main, code.layout.words, code.layout.results, sources, guards, results,
+        single, written=written,
+    )  # fmt: skip
 
 
 def interpreted(graph: Graph) -> Executable:
@@ -184,14 +186,14 @@ def interpreted(graph: Graph) -> Executable:
 def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> Spec | str:
     """The words by which the native entry runs a specialization, or why Python is needed.
 
-    Python is needed for nested arguments and results, results that are Python numbers, writes into
-    arguments, and guards that are more than the identity of an object.
+    Python is needed for nested arguments and results, results that are Python numbers, and
+    guards that are more than the identity of an object.
     """
     program = executable.program
     if program is None:
         return "the graph is interpreted"
-    if traced.writebacks:
-        return "it writes into an argument"
+    if traced.same:
+        return "two arguments are the same array, which is written"
     if any(leaf.scalar for leaf in traced.leaves):
         return "an argument is a NumPy scalar"
     sources: list[InputSource] = []
@@ -213,19 +215,21 @@ def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> S
         guards.append((_input(guard.source), now))
     kinds: list[ResultKind] = []
     for output in traced.outputs:
-        if output.kind not in ("array", "scalar", "param"):
+        if output.kind not in ("array", "scalar", "param", "constant"):
             return f"a result is a {'Python number' if output.kind == 'python' else output.kind}"
-        kinds.append(ResultKind("input" if output.kind == "param" else output.kind, output.index))
+        kind = "input" if output.kind == "param" else output.kind
+        kinds.append(ResultKind(kind, output.index, output.value))
     tree = traced.out_tree
     single = tree.kind == "leaf"
     if not single and (tree.kind != "tuple" or any(c.kind != "leaf" for c in tree.children)):
         return f"the result is a {tree.kind} of arrays that is no plain tuple"
-    computed = [o for o in traced.outputs if o.kind != "param"]
+    computed = [o for o in traced.outputs if o.kind in ("array", "scalar")]
     if [o.index for o in computed] != list(range(len(program.results))):
         return "two results are the same array"
     if any(o.kind == "array" and not program.results[o.index].ref.shape for o in computed):
         return "a result is an array of rank 0"
-    return _spec(program, executable.code, sources, guards, kinds, single)
+    written = [p for p, _ in traced.writebacks]
+    return _spec(program, executable.code, sources, guards, kinds, single, written)
 
 
 def _input(source: CaptureSource) -> InputSource:

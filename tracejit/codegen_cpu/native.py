@@ -17,8 +17,9 @@ calls answered, and the addresses of the specializations. `executable.py` writes
     6 a single result, no tuple    7 always release the GIL             8, 9 constants: the same
 
 An input is 12 words: source, two operands of the source, expected object, kind, frame word, descr,
-rank, mask and value of flags, type, distance of the last axis (0: any). A result is 6 words: kind,
-frame word, descr, rank, input, flags. A constant is a frame word and an address.
+rank, mask and value of flags, type, distance of the last axis (0: any). Of an array, which expects
+no object, that word has twice the item size, plus 1 if it is written. A result is 6 words: kind,
+frame word, descr, rank, input, flags; of kind 4 the descr is the object itself. A constant is a frame word and an address.
 """
 # The functions below are compiled, never run by Python; the names they use are words or C symbols.
 # `and` and `or` evaluate both sides there, which is why some conditions are nested.
@@ -344,6 +345,52 @@ def tracejit_accept(record, found, frame):
     return 1
 
 
+def tracejit_bounds(record, frame, out):
+    """The first and one past the last byte of an array input, into two words; 0 if it is empty."""
+    slot = frame + 8 * load(record + 40)
+    rank = load(record + 56)
+    low = load(slot)
+    high = low + (load(record + 24) >> 1)
+    k = 0
+    while k < rank:
+        last = load(slot + 8 + 8 * k) - 1
+        if last < 0:
+            return 0
+        reach = last * load(slot + 8 + 8 * rank + 8 * k)
+        if reach < 0:
+            low = low + reach
+        else:
+            high = high + reach
+        k += 1
+    store(out, low)
+    store(out + 8, high)
+    return 1
+
+
+def tracejit_apart(spec, frame):
+    """Whether the arrays that are written lie apart from all other inputs, by their bounds."""
+    inputs = load(spec + 16)
+    first = spec + 8 * load(spec + 24)
+    written = stack(2)
+    other = stack(2)
+    k = 0
+    while k < inputs:
+        record = first + INPUT_BYTES * k
+        if load(record + 32) == 0 and load(record + 24) & 1 != 0:
+            if tracejit_bounds(record, frame, written) != 0:
+                j = 0
+                while j < inputs:
+                    beside = first + INPUT_BYTES * j
+                    if j != k and load(beside + 32) == 0:
+                        if tracejit_bounds(beside, frame, other) != 0:
+                            if load(other) < load(written + 8):
+                                if load(written) < load(other + 8):
+                                    return 0
+                    j += 1
+        k += 1
+    return 1
+
+
 def tracejit_wrap(record, frame, objects, state):
     """The Python object for a result record; a new reference, or 0 with an exception set."""
     kind = load(record)
@@ -352,6 +399,9 @@ def tracejit_wrap(record, frame, objects, state):
         found = load(objects + 8 * load(record + 32))
         Py_IncRef(found)
         return found
+    if kind == 4:
+        Py_IncRef(load(record + 16))
+        return load(record + 16)
     descr = load(record + 16)
     rank = load(record + 24)
     if kind == 1:
@@ -406,6 +456,7 @@ def tracejit_run(spec, args, state):
     objects = stack(inputs + 1)
     record = spec + 8 * load(spec + 24)
     elements = 0
+    written = 0
     k = 0
     while k < inputs:
         found = tracejit_fetch(record, args)
@@ -416,8 +467,13 @@ def tracejit_run(spec, args, state):
             return -1
         elements += accepted
         store(objects + 8 * k, found)
+        if load(record + 32) == 0:
+            written = written | (load(record + 24) & 1)
         record += INPUT_BYTES
         k += 1
+    if written != 0:
+        if tracejit_apart(spec, frame) == 0:
+            return -1
     constants = load(spec + 64)
     pair = spec + 8 * load(spec + 72)
     k = 0
@@ -476,6 +532,6 @@ def tracejit_entry(self, args, count):
 FUNCTIONS = [
     tracejit_lock, tracejit_alloc, tracejit_free, tracejit_alloc_array, tracejit_calloc_array,
     tracejit_realloc_array, tracejit_free_array, tracejit_trim, tracejit_share, tracejit_worker,
-    tracejit_parallel_for, tracejit_fetch, tracejit_accept, tracejit_wrap, tracejit_results,
-    tracejit_run, tracejit_entry,
+    tracejit_parallel_for, tracejit_fetch, tracejit_accept, tracejit_bounds, tracejit_apart,
+    tracejit_wrap, tracejit_results, tracejit_run, tracejit_entry,
 ]  # fmt: skip

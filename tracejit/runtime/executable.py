@@ -39,13 +39,14 @@ _SOURCES = {"argument": 0, "dict": 1, "cell": 2, "object": 3, "attribute": 4, "i
 @dataclass(frozen=True)
 class ResultKind:
     """How a result becomes an object: `array` and `scalar` are new, `input` is input number
-    `number` itself, `view` a view of it."""
+    `number` itself, `view` a view of it, `constant` is `value`."""
 
     kind: str
     number: int = 0
+    value: Any = None
 
 
-_RESULTS = {"array": 0, "scalar": 1, "input": 2, "view": 3}
+_RESULTS = {"array": 0, "scalar": 1, "input": 2, "view": 3, "constant": 4}
 
 
 class Spec:
@@ -62,18 +63,21 @@ class Spec:
         results: Sequence[ResultKind],
         single: bool,
         always_release: bool = False,
+        written: Sequence[int] = (),
     ) -> None:
         self.kept: list[Any] = [program]
         header = 10
         inputs = [
-            self._input(source, param)
-            for source, param in zip(sources, program.params, strict=True)
+            self._input(source, param, number in written)
+            for number, (source, param) in enumerate(zip(sources, program.params, strict=True))
         ]
         inputs += [self._guard(source, expected) for source, expected in guards]
         computed = iter(zip(program.results, result_words, strict=True))
         outputs = [
             [_RESULTS["input"], 0, 0, 0, kind.number, 0]
             if kind.kind == "input"
+            else [_RESULTS["constant"], 0, self._keep(kind.value), 0, 0, 0]
+            if kind.kind == "constant"
             else self._result(kind, *next(computed))
             for kind in results
         ]
@@ -113,7 +117,7 @@ class Spec:
         key = self._keep(source.key) if source.key is not None else 0
         return [kind, self._keep(source.holder), key]
 
-    def _input(self, source: InputSource, param: Any) -> list[int]:
+    def _input(self, source: InputSource, param: Any, written: bool) -> list[int]:
         where = self._source(source)
         if param.weak is not None:
             kind = _WEAK_KINDS[param.weak]
@@ -126,8 +130,10 @@ class Spec:
         )
         distance = type.dtype.itemsize if param.layout == "I" else 0
         descr = self._keep(np.dtype(type.dtype))
+        if written:
+            mask, flags = mask | WRITEABLE, flags | WRITEABLE
         return [
-            *where, 0, 0, param.slot, descr, type.ndim, mask | ALIGNED, flags | ALIGNED,
+            *where, 2 * type.dtype.itemsize + written, 0, param.slot, descr, type.ndim, mask | ALIGNED, flags | ALIGNED,
             id(np.ndarray), distance,
         ]  # fmt: skip
 
