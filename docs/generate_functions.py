@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.trace.generators import DRAWS
 from tracejit.trace.registry import FUNCTIONS, METHODS, PROPERTIES
 
 VERSION = f"NumPy {np.__version__.rsplit('.', 1)[0]}"
@@ -39,6 +40,8 @@ def render() -> str:
         _section("Functions", "np.", functions - kinds),
         _section("Scalar types as functions", "np.", kinds),
         _section("Linear algebra", "np.linalg.", {n for n, _ in _names(np.linalg)}),
+        _section("Fourier transforms", "np.fft.", {n for n, _ in _names(np.fft)}),
+        _section("Methods of random generators", "rng.", set(DRAWS)),
         _section("Methods of arrays", "x.", methods),
         _section("Properties of arrays", "x.", {n for n in PROPERTIES if not n.startswith("_")}),
     ]

@@ -36,7 +36,7 @@ def branch(x):
 
 
 def unsupported(x):
-    return np.linalg.svd(x)
+    return np.array_repr(x)
 
 
 def method(x):
@@ -44,7 +44,7 @@ def method(x):
 
 
 def mask(x):
-    return x[x > 0]
+    return 1 if x[x > 0].size > 2 else 2
 
 
 def item(x, i):
@@ -140,8 +140,8 @@ CASES = [
         (A,),
         errors.UnsupportedError,
         """
-        return np.linalg.svd(x)
-          np.linalg.svd is not supported inside a jitted function
+        return np.array_repr(x)
+          np.array_repr is not supported inside a jitted function
           instead: compute it outside and pass the result as an argument
         """,
     ),
@@ -158,12 +158,12 @@ CASES = [
     (
         mask,
         (V,),
-        errors.UnsupportedError,
+        errors.ConcretizationError,
         """
-        return x[x > 0]
-          x is f8[n=3] is indexed with a mask: how many elements it selects is not known while tracing
-          instead: np.where(mask, x, 0), or a reduction with where=mask; x[mask] = v works
-        """,  # noqa: E501
+        return 1 if x[x > 0].size > 2 else 2
+          a comparison that Python needs now, d0 > 2, is about a size that is known only at run time
+          instead: np.where or np.minimum and np.maximum, which take such sizes
+        """,
     ),
     (
         item,
@@ -269,8 +269,8 @@ CASES = [
         errors.UnsupportedError,
         """
         return x + np.random.normal(size=3)
-          random numbers (`normal`) would be drawn once, at the first call only
-          instead: draw them outside and pass them as an argument
+          `normal` draws from a generator that is no argument: at the first call only
+          instead: make it an argument: rng = np.random.default_rng(seed), then f(..., rng)
         """,
     ),
     (

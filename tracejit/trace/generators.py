@@ -81,9 +81,8 @@ def refuse_random(name: str) -> NoReturn:
     """Random numbers of a generator that is no argument would be the same at every call."""
     fail(
         errors.UnsupportedError,
-        f"`{name}` is about a random generator that is no argument; random numbers would be drawn "
-        "once, at the first call only",
-        "make the generator an argument: rng = np.random.default_rng(seed), then f(..., rng)",
+        f"`{name}` draws from a generator that is no argument: at the first call only",
+        "make it an argument: rng = np.random.default_rng(seed), then f(..., rng)",
     )
 
 
