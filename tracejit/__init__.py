@@ -4,7 +4,8 @@ from tracejit import errors
 from tracejit.api import Jitted, jit
 from tracejit.config import config
 from tracejit.ir.pprint import pprint
+from tracejit.printing import debugprint
 from tracejit.trace.signature import TensorSpec
 
 __version__ = "0.1.0"
-__all__ = ["Jitted", "TensorSpec", "config", "errors", "jit", "pprint"]
+__all__ = ["Jitted", "TensorSpec", "config", "debugprint", "errors", "jit", "pprint"]

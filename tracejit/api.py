@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit import errors
 from tracejit.ir.graph import Graph
-from tracejit.ir.program import CALL_ERROR
+from tracejit.ir.program import CALL_ERROR, Program
 from tracejit.ir.target import Target
 from tracejit.trace import hooks
 from tracejit.trace.context import tracing
@@ -130,10 +130,14 @@ class Jitted:
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """The emitted code, as readable Numba source."""
+        program = self.program(*args, **kwargs)
+        return str(import_module("tracejit.codegen_cpu.compile").source(program))
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """The loop nests and calls that the graph is lowered to, with their memory plan."""
         try:
             traced = self._trace(self.signature.flatten(args, kwargs))
-            program = _compiler().program_of(traced, self.target)
-            return str(import_module("tracejit.codegen_cpu.compile").source(program))
+            return _compiler().program_of(traced, self.target)
         except Exception as error:
             raise _trimmed(error)  # noqa: B904
 

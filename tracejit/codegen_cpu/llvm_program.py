@@ -22,7 +22,7 @@ from tracejit.codegen_cpu.machine import Machine
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
-from tracejit.ir.loops import Nest, can_fail
+from tracejit.ir.loops import Nest
 from tracejit.ir.program import DONE, MEMORY_ERROR, MISS, STATUS_WORD, Buffer, Call, Program
 
 ALIGNMENT = 64
@@ -88,7 +88,7 @@ class _ProgramEmitter:
         for step in self.program.steps:
             if isinstance(step, Nest):
                 self.b.call(functions[next(nests)], [self.frame])
-                if visible and can_fail(step):
+                if visible and step.may_fail:
                     self._stop_if_failed()
             elif isinstance(step, Call):
                 self._call(step)
@@ -172,7 +172,7 @@ class _ProgramEmitter:
             elif buffer.result:
                 self.owned.append(self._new(self.sizes(buffer.nbytes), buffer))
             else:
-                arena.setdefault(buffer.place, buffer.nbytes)
+                arena[buffer.place] = self.program.places[buffer.place]
         if arena:
             self.temporary.append(self._arena(arena, ready))
 

@@ -250,7 +250,8 @@ class _Main:
                 if buffer.place not in places:
                     places[buffer.place] = " + ".join(total) or "0"
                     size = self.names.new(f"size{buffer.place}")
-                    room = self.sizes(buffer.nbytes + (2 * ALIGNMENT - 1), MUL)
+                    most = self.program.places[buffer.place]
+                    room = self.sizes(most + (2 * ALIGNMENT - 1), MUL)
                     self.line(f"{size} = {room} & -{ALIGNMENT}")
                     total.append(size)
                 arena.append(buffer)

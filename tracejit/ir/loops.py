@@ -224,8 +224,17 @@ class Nest:
     loc: Loc | None = field(default=None, repr=False)
     title: str = field(default="", repr=False)
 
+    @property
+    def loaded(self) -> frozenset[int]:
+        """The operands that are read."""
+        bodies = (self.prologue, *(s.body for s in self.sections))
+        instrs = [i for body in bodies for i in body]
+        found = {i.address.base for i in instrs if isinstance(i, (Load, Take))}
+        found |= {i.address.base for i in instrs if isinstance(i, Put) and i.op is not None}
+        return frozenset(found | {f.source.base for f in self.fills})
 
-def can_fail(nest: Nest) -> bool:
-    """Whether a nest may find an index out of bounds."""
-    bodies = (nest.prologue, *(s.body for s in nest.sections))
-    return any(isinstance(i, (Take, Check)) for body in bodies for i in body)
+    @property
+    def may_fail(self) -> bool:
+        """Whether it may find an index out of bounds."""
+        bodies = (self.prologue, *(s.body for s in self.sections))
+        return any(isinstance(i, (Take, Check)) for body in bodies for i in body)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.ir import dims
-from tracejit.ir.dims import Dim
+from tracejit.ir.dims import Dim, maximum
 from tracejit.ir.graph import Guard, ScalarGuard
 from tracejit.ir.loops import Nest
 from tracejit.ir.types import TensorType
@@ -170,3 +170,12 @@ class Program:
         slots = {p.slot for p in self.params}
         nests = [s for s in self.steps if isinstance(s, Nest)]
         return any(o.written and o.slot in slots for nest in nests for o in nest.operands)
+
+    @property
+    def places(self) -> dict[int, Dim]:
+        """The bytes of each place of the arena: what the largest of its buffers needs."""
+        sizes: dict[int, Dim] = {}
+        for buffer in self.buffers:
+            if not buffer.result and not buffer.called:
+                sizes[buffer.place] = maximum(sizes.get(buffer.place, 0), buffer.nbytes)
+        return sizes

@@ -70,6 +70,35 @@ class _Verifier:
             self.guard(guard, graph, symbols)
         for value in graph.results:
             self.require(value in defined, f"result {self.names[value]} is not defined")
+        self.memory(graph)
+
+    def memory(self, graph: Graph) -> None:
+        """Nothing reads memory as it was before a write in place that has run."""
+        cells: dict[Value, Value] = {}
+        current: dict[Value, Value] = {}
+        version: dict[Value, Value] = {}
+
+        def require_current(value: Value) -> None:
+            newest = current.get(cells.get(value, value))
+            stale = newest is not None and version.get(value, value) is not newest
+            self.require(not stale, f"{self.names[value]} is read after it was written over")
+
+        for node in graph.nodes:
+            self.where = f"{format_node(node, self.names)}  # {node.loc or 'no line'}"
+            for value in node.inputs:
+                require_current(value)
+            if node.op in OPS and OPS[node.op].kind == "view":
+                source = node.inputs[0]
+                cells[node.output] = cells.get(source, source)
+                version[node.output] = version.get(source, source)
+            for value, number in zip(node.outputs, node.reuses, strict=False):
+                if number is not None:
+                    source = node.inputs[number]
+                    cell = cells[value] = cells.get(source, source)
+                    current[cell] = version[value] = value
+        self.where = f"graph {graph.name}"
+        for value in graph.results:
+            require_current(value)
 
     def guard(self, guard: Any, graph: Graph, symbols: frozenset[str]) -> None:
         self.require(guard.relation in RELATIONS, f"guard with relation {guard.relation!r}")

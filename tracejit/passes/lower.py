@@ -2,7 +2,7 @@
 
 Frame words are given out, views become addresses, fused nodes become loop nests, matrix products
 calls of BLAS; what nobody else covers becomes a nest of its own. Temporaries whose lifetimes do not
-overlap and whose sizes are provably the same share memory.
+overlap share memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
-from tracejit.ir.graph import Graph, Node, ScalarGuard, Value
+from tracejit.ir.graph import Graph, Node, ScalarGuard, Value, symbol_definers
 from tracejit.ir.opdef import OPS
 from tracejit.ir.program import (
     STATUS_WORD,
@@ -29,9 +29,9 @@ from tracejit.ir.program import (
 )
 from tracejit.passes import maps
 from tracejit.passes.calls import checked_at_entry, library_call
-from tracejit.passes.index_nests import gather, scatter
+from tracejit.passes.index_nests import gather, scatter, take
 from tracejit.passes.nests import fused_nests
-from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, take, update
+from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, update
 from tracejit.passes.results import finish_results
 
 
@@ -52,6 +52,7 @@ class Lowering:
         self.steps: list[Step] = []
         self.free: list[tuple[int, Dim]] = []
         self.places = 0
+        self.late = symbol_definers(graph).keys()
         self.params = tuple(
             self._param(value, layout, kind)
             for value, layout, kind in zip(graph.params, layouts, weak, strict=True)
@@ -164,21 +165,34 @@ class Lowering:
                 self.free.append((buffer.place, buffer.nbytes))
 
     def new_buffer(self, dtype: np.dtype, shape: tuple[Dim, ...], result: bool = False) -> MemRef:
-        """Fresh C-contiguous memory, in a released place of the same size where there is one."""
+        """Fresh C-contiguous memory, in a released place of the arena where there is one."""
         nbytes = dims.product(shape) * dtype.itemsize
-        place = -1
-        if not result:
-            for k, (candidate, size) in enumerate(self.free):
-                if size == nbytes:
-                    place = candidate
-                    del self.free[k]
-                    break
-            else:
-                place = self.places
-                self.places += 1
+        place = -1 if result else self._place(nbytes)
         slot = self.new_words(1)
         self.buffers[slot] = Buffer(slot, nbytes, result, place)
         return MemRef(slot, 0, contiguous_strides(shape, dtype.itemsize), shape, dtype)
+
+    def _place(self, nbytes: Dim) -> int:
+        """A place of the arena that nobody uses, best one of this size; it grows where it must.
+
+        Memory whose size shows only at run time shares a place with its like alone.
+        """
+        late = dims.free_symbols(nbytes) & self.late
+        fits = [
+            k for k, (_, size) in enumerate(self.free)
+            if size == nbytes or not (late or dims.free_symbols(size) & self.late)
+        ]  # fmt: skip
+        if not fits:
+            self.places += 1
+            return self.places - 1
+
+        def quality(k: int) -> int:
+            size = self.free[k][1]
+            if size == nbytes:
+                return 3
+            return 2 if dims.is_nonnegative(size - nbytes) else dims.is_nonnegative(nbytes - size)
+
+        return self.free.pop(max(fits, key=quality))[0]
 
     def allocate(self, value: Value, columns_first: bool = False) -> MemRef:
         """Memory for a computed value, in C or Fortran order; a result goes to the caller."""

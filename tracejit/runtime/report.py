@@ -109,7 +109,7 @@ def _program(program: Program) -> Iterator[str]:
         first, *more = _step(step)
         yield f"  {number}. {first}"
         yield from (f"     {line}" for line in more)
-    places = {b.place: b.nbytes for b in program.buffers if not b.result and not b.called}
+    places = program.places
     results = [b.nbytes for b in program.buffers if b.result]
     if results:
         yield f"allocates its results: {_sum(results)} bytes"

@@ -1,0 +1,132 @@
+"""The memory plan of a program as text: where everything lies, and for how long.
+
+memory of step
+  x: f8[n, m], argument, written in place
+  result 0: 8*m*n bytes
+  arena: 8*m*n bytes in 1 place
+    place 0: 8*m*n bytes: t2 (steps 1-2), t4 (steps 3-4)
+steps
+  1. multiply, add, model.py:4: x, t2 -> t2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tracejit.ir.dims import Dim
+from tracejit.ir.loops import Nest
+from tracejit.ir.program import Call, Program, Step
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a step does with memory: the frame slots it reads and those it writes."""
+
+    reads: frozenset[int]
+    writes: frozenset[int]
+
+
+def accesses(step: Step) -> Access:
+    """The frame slots of the memory that a step touches; its own scratch is left out."""
+    if isinstance(step, Nest):
+        written = frozenset(o.slot for o in step.operands if o.written and o.slot >= 0)
+        loaded = frozenset(step.operands[k].slot for k in step.loaded)
+        return Access(frozenset(s for s in loaded if s >= 0), written)
+    if isinstance(step, Call):
+        return Access(
+            frozenset(r.slot for r in step.inputs), frozenset(r.slot for r in step.outputs)
+        )
+    return Access(frozenset({step.a.slot, step.b.slot}), frozenset({step.out.slot}))
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """The steps, counted from 1, from the first write of a buffer to its last use."""
+
+    first: int
+    last: int
+
+
+def lifetimes(program: Program) -> dict[int, Lifetime]:
+    """The lifetime of every buffer that a step touches, by frame slot; results live to the end."""
+    found: dict[int, Lifetime] = {}
+    slots = {b.slot: b for b in program.buffers}
+    for number, step in enumerate(program.steps, 1):
+        access = accesses(step)
+        for slot in sorted(access.reads | access.writes):
+            if slot in slots:
+                first = found[slot].first if slot in found else number
+                found[slot] = Lifetime(first, number)
+    end = len(program.steps)
+    for slot, life in found.items():
+        if slots[slot].result:
+            found[slot] = Lifetime(life.first, end)
+    return found
+
+
+def format_plan(program: Program) -> str:
+    """The plan as text, without a newline at the end."""
+    return "\n".join(_lines(program))
+
+
+def _lines(program: Program) -> Iterator[str]:
+    names = _names(program)
+    lives = lifetimes(program)
+    written = {s for step in program.steps for s in accesses(step).writes}
+    yield f"memory of {program.name}"
+    for param in program.params:
+        kind = "number" if param.weak is not None else "argument"
+        how = ", written in place" if param.slot in written else ""
+        yield f"  {names[param.slot]}: {param.type}, {kind}{how}"
+    for slot, array in program.constants:
+        yield f"  {names[slot]}: constant of {array.nbytes} bytes"
+    for buffer in program.buffers:
+        if buffer.result:
+            yield f"  {names[buffer.slot]}: {buffer.nbytes} bytes"
+    places = program.places
+    if places:
+        count = "1 place" if len(places) == 1 else f"{len(places)} places"
+        yield f"  arena: {_sum(list(places.values()))} bytes in {count}"
+    for place, nbytes in places.items():
+        inside = [
+            f"{names[b.slot]} ({_steps(lives.get(b.slot))})"
+            for b in program.buffers
+            if not b.result and not b.called and b.place == place
+        ]
+        yield f"    place {place}: {nbytes} bytes: {', '.join(inside)}"
+    yield "steps"
+    for number, step in enumerate(program.steps, 1):
+        access = accesses(step)
+        reads = ", ".join(names[s] for s in sorted(access.reads)) or "nothing"
+        writes = ", ".join(names[s] for s in sorted(access.writes)) or "nothing"
+        where = f", {step.loc}" if step.loc is not None else ""
+        yield f"  {number}. {_title(step)}{where}: {reads} -> {writes}"
+
+
+def _names(program: Program) -> dict[int, str]:
+    names = {p.slot: p.name or f"x{k}" for k, p in enumerate(program.params)}
+    names |= {slot: f"c{slot}" for slot, _ in program.constants}
+    results = (b for b in program.buffers if b.result)
+    names |= {b.slot: f"result {k}" for k, b in enumerate(results)}
+    temporaries = (b for b in program.buffers if not b.result)
+    return names | {b.slot: f"t{b.slot}" for b in temporaries}
+
+
+def _title(step: Step) -> str:
+    if isinstance(step, Nest):
+        return step.title or step.name
+    return f"call of {step.op}" if isinstance(step, Call) else "matmul"
+
+
+def _steps(life: Lifetime | None) -> str:
+    if life is None:
+        return "unused"
+    return f"step {life.first}" if life.first == life.last else f"steps {life.first}-{life.last}"
+
+
+def _sum(sizes: list[Dim]) -> Dim:
+    total: Dim = 0
+    for size in sizes:
+        total = total + size
+    return total
