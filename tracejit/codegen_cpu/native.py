@@ -17,9 +17,10 @@ calls answered, and the addresses of the specializations. `executable.py` writes
     6 a single result, no tuple    7 always release the GIL             8, 9 constants: the same
 
 An input is 12 words: source, two operands of the source, expected object, kind, frame word, descr,
-rank, mask and value of flags, type, distance of the last axis (0: any). Of an array, which expects
-no object, that word has twice the item size, plus 1 if it is written. A result is 6 words: kind,
-frame word, descr, rank, input, flags; of kind 4 the descr is the object itself. A constant is a frame word and an address.
+rank, mask and value of flags, type, distance of the last axis (0: any). An array expects no object:
+its word has twice the item size, plus 1 if it is written. A result is 6 words: kind, frame word,
+descr, rank, input, flags; of kind 4 the descr is the object itself. A constant is a frame word and
+an address.
 """
 # The functions below are compiled, never run by Python; the names they use are words or C symbols.
 # `and` and `or` evaluate both sides there, which is why some conditions are nested.

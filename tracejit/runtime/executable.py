@@ -133,8 +133,8 @@ class Spec:
         if written:
             mask, flags = mask | WRITEABLE, flags | WRITEABLE
         return [
-            *where, 2 * type.dtype.itemsize + written, 0, param.slot, descr, type.ndim, mask | ALIGNED, flags | ALIGNED,
-            id(np.ndarray), distance,
+            *where, 2 * type.dtype.itemsize + written, 0, param.slot, descr, type.ndim,
+            mask | ALIGNED, flags | ALIGNED, id(np.ndarray), distance,
         ]  # fmt: skip
 
     def _guard(self, source: InputSource, expected: Any) -> list[int]:
