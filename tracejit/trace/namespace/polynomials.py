@@ -152,18 +152,20 @@ def poly(seq_of_zeros: Any) -> Any:
         eigenvalues = FUNCTIONS.get(np.linalg.eigvals)
         if eigenvalues is None:
             fail(errors.UnsupportedError, "np.poly of a matrix is not supported")
-        x = eigenvalues(x)
+        # Complex eigenvalues of a real matrix come in pairs, and their polynomial is real.
+        found = poly(eigenvalues(x))
+        return found if x.dtype.kind == "c" else FUNCTIONS[np.real](found).copy()
     elif x.ndim != 1:
         raise ValueError("input must be 1d or non-empty square 2d array.")
     dtype = np.dtype(np.mintypecode(x.dtype.char))
-    found = [prim.cast(1, dtype)]
+    terms = [prim.cast(1, dtype)]
     for root in coefficients(x):
         root = prim.cast(root, dtype)
-        shifted = [*found, prim.cast(0, dtype)]
-        for k, c in enumerate(found):
+        shifted = [*terms, prim.cast(0, dtype)]
+        for k, c in enumerate(terms):
             shifted[k + 1] = shifted[k + 1] - c * root
-        found = shifted
-    return 1.0 if len(found) == 1 else stacked(found, dtype)
+        terms = shifted
+    return 1.0 if len(terms) == 1 else stacked(terms, dtype)
 
 
 @implements(np.roots)
@@ -231,7 +233,9 @@ def polyfit(
             raise ValueError(
                 "the number of data points must exceed order to scale the covariance matrix"
             )
-        factor = residuals / prim.lift(count - order)
+        # One number where there is one right-hand side; how many there are shows at run time only.
+        summed = np.sum(residuals) if values.ndim == 1 else residuals
+        factor = summed / prim.lift(count - order)
     return c, (base * factor if values.ndim == 1 else base[:, :, None] * factor)
 
 
