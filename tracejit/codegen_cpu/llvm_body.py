@@ -184,6 +184,9 @@ class NestBody:
         inner: int | None, mask: ll.Value | None, rows: dict[Any, ll.Value],
     ) -> None:  # fmt: skip
         """A gather with wrap-around; an index out of bounds sets the status and reads nothing."""
+        if o.lanes > 1 and all(variables[k].o is not o for k in instr.indices):
+            self._take_row(instr, variables, o, memory, inner, mask, rows)
+            return
         places = []
         for var, size in zip(instr.indices, instr.sizes, strict=True):
             index = self.operand(var, variables, o)
@@ -240,6 +243,26 @@ class NestBody:
             operands = [o.cast(x, d) for x, d in zip((old, value), instr.loop, strict=True)]
             value = o.cast(body(o, *operands), instr.dtype)
         memory.store(pointer, stride, value, mask)
+
+    def _take_row(
+        self, instr: Take, variables: Vars, o: LlvmScalars, memory: Memory,
+        inner: int | None, mask: ll.Value | None, rows: dict[Any, ll.Value],
+    ) -> None:  # fmt: skip
+        """A load at indices that are the same for all lanes; a `Check` has reported them."""
+        pointer, stride = self._element(instr.address, inner, rows)
+        on: ll.Value | None = None
+        for var, by, size in zip(instr.indices, instr.strides, instr.sizes, strict=True):
+            index, inside = self._wrapped(variables[var], size, self.scalar)
+            pointer = offset_pointer(self.b, pointer, self.b.mul(index.v, self.dims(by)))
+            on = inside.v if on is None else self.b.and_(on, inside.v)
+        assert on is not None
+        if isinstance(stride, int) and stride == 0:
+            found = self._guarded_load(pointer, on, instr, Memory(self.scalar))
+            variables[instr.var] = o.widen(found)
+            return
+        lanes = splat(self.b, on, o.lanes)
+        lanes = lanes if mask is None else self.b.and_(lanes, mask)
+        variables[instr.var] = memory.load(pointer, stride, instr.dtype, lanes)
 
     def _guarded_load(
         self, pointer: ll.Value, inside: ll.Value, instr: Take, memory: Memory

@@ -26,16 +26,34 @@ def _without(ref: MemRef, axes: Sequence[int]) -> MemRef:
 def gather(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:
     """One load for each element of the output."""
     x, *indices = inputs
-    axes = node.attrs["axes"]
-    common = broadcast_shapes(*(i.shape for i in indices))
-    lead = list(range(len(common)))
-    body: list[Instr] = [
-        Load(k, address(broadcast(index, common), 2 + k, lead), index.dtype)
-        for k, index in enumerate(indices)
-    ]
+    lead = range(len(broadcast_shapes(*(i.shape for i in indices))))
+    return [_reads(node, x, indices, node.attrs["axes"], list(lead), out, name)]
+
+
+def take(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:
+    """Gather along one axis; the axes of the index take its place."""
+    x, index = inputs
+    axis = node.attrs["axis"]
+    at = list(range(axis, axis + len(index.shape)))
+    return [_reads(node, x, [index], (axis,), at, out, name)]
+
+
+def _reads(
+    node: Node, x: MemRef, indices: Sequence[MemRef], axes: Sequence[int], at: list[int],
+    out: MemRef, name: str,
+) -> Nest:  # fmt: skip
+    """`out[..., at, ...]` is `x` at the indices; the other axes of both are the same.
+
+    Where one of these is the innermost, the indices are read once for each of its rows.
+    """
+    shape = tuple(out.shape[k] for k in at)
     count = len(indices)
-    rest = list(range(len(common), len(out.shape)))
-    body += [
+    loads: list[Instr] = []
+    for k, (index, axis) in enumerate(zip(indices, axes, strict=True)):
+        wide = broadcast(index, shape)
+        loads += [Load(k, address(wide, 2 + k, at), index.dtype), Check(k, x.shape[axis])]
+    rest = [k for k in range(len(out.shape)) if k not in at]
+    body: list[Instr] = [
         Take(
             count,
             address(_without(x, axes), 0, rest),
@@ -51,7 +69,21 @@ def gather(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list
         Operand(out.slot, out.dtype, True),
         *(Operand(i.slot, i.dtype) for i in indices),
     )
-    return [finish(name, out.shape, body, operands, node.loc, "gather")]
+    live = tuple(k for k, d in enumerate(out.shape) if d != 1)
+    if not live or live[-1] in at:
+        only = [i for i in loads if isinstance(i, Load)]
+        return finish(name, out.shape, [*only, *body], operands, node.loc, node.op)
+    nest = Nest(
+        name,
+        out.shape,
+        live[:-1],
+        (Section((), tuple(loads)), Section(live[-1:], tuple(body))),
+        operands,
+        streams=True,
+        loc=node.loc,
+        title=node.op,
+    )
+    return chunked(collapse(nest))
 
 
 def scatter(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:

@@ -18,7 +18,6 @@ from tracejit.ir.loops import (
     Scratch,
     Section,
     Store,
-    Take,
 )
 from tracejit.ir.ops.reduce import identity
 from tracejit.ir.program import MemRef
@@ -105,40 +104,6 @@ def update(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list
     source = broadcast(value, target.shape)
     nests.append(copy_nest(source, target, f"{name}_region", node.loc, "update"))
     return nests
-
-
-def take(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:
-    """Gather along one axis; the axes of the index take its place."""
-    x, index = inputs
-    axis, extra = node.attrs["axis"], len(index.shape)
-    before = list(range(axis))
-    at = list(range(axis, axis + extra))
-    after = list(range(axis + extra, len(out.shape)))
-    rest = MemRef(
-        x.slot,
-        x.offset,
-        x.strides[:axis] + x.strides[axis + 1 :],
-        x.shape[:axis] + x.shape[axis + 1 :],
-        x.dtype,
-    )
-    body: list[Instr] = [
-        Load(0, address(index, 1, at), index.dtype),
-        Take(
-            1,
-            address(rest, 0, before + after),
-            (0,),
-            (x.strides[axis],),
-            (x.shape[axis],),
-            x.dtype,
-        ),
-        Store(address(out, 2), 1, out.dtype),
-    ]
-    operands = (
-        Operand(x.slot, x.dtype),
-        Operand(index.slot, index.dtype),
-        Operand(out.slot, out.dtype, True),
-    )
-    return [finish(name, out.shape, body, operands, node.loc, "take")]
 
 
 def cumulate(node: Node, inputs: Sequence[MemRef], out: MemRef, name: str) -> list[Nest]:

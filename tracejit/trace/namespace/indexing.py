@@ -132,9 +132,12 @@ def _gathered(x: Tensor, key: Key) -> Tensor:
     )
     kept = key.kept_shape
     # Where `take` left the dims of its index, counted in the dims that are kept.
-    at = sum(1 for k in key.kept if k is not None and k < key.axes[0]) if len(key.axes) == 1 else 0
-    if len(key.axes) == 1 and at <= key.lead and all(k is None for k in key.kept[at : key.lead]):
-        at = key.lead
+    at = 0
+    if len(key.axes) == 1:
+        before = [j for j, k in enumerate(key.kept) if k is not None and k < key.axes[0]]
+        at = before[-1] + 1 if before else 0
+        if all(k is None for k in key.kept[min(at, key.lead) : max(at, key.lead)]):
+            at = key.lead
     found = views.reshape(found, (*kept[:at], *inner, *kept[at:]))
     if at != key.lead:
         order = list(range(found.ndim))
