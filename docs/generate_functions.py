@@ -9,9 +9,12 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.polynomial import chebyshev, hermite, hermite_e, laguerre, legendre, polynomial
 
+from tracejit.ir.ops.special_functions import SPECIAL
 from tracejit.trace.generators import DRAWS
-from tracejit.trace.registry import FUNCTIONS, METHODS, PROPERTIES
+from tracejit.trace.namespace.scipy_special import PYTHON
+from tracejit.trace.registry import CALLABLES, FUNCTIONS, METHODS, PROPERTIES
 
 VERSION = f"NumPy {np.__version__.rsplit('.', 1)[0]}"
 HEAD = f"""\
@@ -28,7 +31,8 @@ def render() -> str:
     importlib.import_module("tracejit.trace.namespace")
     ufuncs = {n for n, f in _names(np) if isinstance(f, np.ufunc)}
     functions = {n for n, f in _names(np) if not isinstance(f, np.ufunc)}
-    kinds = {n for n in functions if isinstance(getattr(np, n), type)}
+    functions |= {kind.__name__ for kind in CALLABLES}
+    kinds = {n for n in functions if issubclass(_type(n), np.generic)}
     methods = {n for n in METHODS if not n.startswith("_")}
     reductions = sorted(
         {f"{key[0].__name__}.{key[1]}" for key in FUNCTIONS if isinstance(key, tuple)}
@@ -41,11 +45,19 @@ def render() -> str:
         _section("Scalar types as functions", "np.", kinds),
         _section("Linear algebra", "np.linalg.", {n for n, _ in _names(np.linalg)}),
         _section("Fourier transforms", "np.fft.", {n for n, _ in _names(np.fft)}),
+        _section("Series", "np.polynomial.", _series()),
+        _section("Special functions, compiled", "scipy.special.", {*SPECIAL, *PYTHON}),
+        "Every other ufunc of `scipy.special` is called at run time.\n",
         _section("Methods of random generators", "rng.", set(DRAWS)),
         _section("Methods of arrays", "x.", methods),
         _section("Properties of arrays", "x.", {n for n in PROPERTIES if not n.startswith("_")}),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _series() -> set[str]:
+    modules = (chebyshev, hermite, hermite_e, laguerre, legendre, polynomial)
+    return {f"{m.__name__.rpartition('.')[2]}.{n}" for m in modules for n, _ in _names(m)}
 
 
 def _names(module: ModuleType) -> Iterator[tuple[str, Any]]:
@@ -57,6 +69,11 @@ def _names(module: ModuleType) -> Iterator[tuple[str, Any]]:
             known = False
         if known and not name.startswith("_"):
             yield name, found
+
+
+def _type(name: str) -> type:
+    found = getattr(np, name)
+    return found if isinstance(found, type) else object
 
 
 def _section(title: str, prefix: str, names: Any) -> str:

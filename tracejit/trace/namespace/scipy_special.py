@@ -38,7 +38,7 @@ def register() -> None:
         found = getattr(module, name)
         if isinstance(found, np.ufunc) and found.__name__ and found.signature is None:
             FUNCTIONS.setdefault(found, implementation(found, _computation(found, name)))
-    for name, function in _FUNCTIONS.items():
+    for name, function in PYTHON.items():
         original = getattr(module, name, None)
         if original is not None and not isinstance(original, np.ufunc):
             FUNCTIONS[original] = function
@@ -251,8 +251,9 @@ def multigammaln(a: Any, d: Any) -> Tensor:
     return result
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
+PYTHON: dict[str, Callable[..., Any]] = {
     "logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax, "softplus": softplus,
     "zeta": zeta, "polygamma": polygamma, "comb": comb, "perm": perm, "factorial": factorial,
     "multigammaln": multigammaln,
 }  # fmt: skip
+"""Functions that are no ufuncs, by their names in `scipy.special`."""
