@@ -172,7 +172,7 @@ def _nest(nest: Nest) -> Iterator[str]:
 
 
 def _kind(nest: Nest, loops: Sequence[Section]) -> str:
-    computed = {i.op for s in loops for i in s.body if hasattr(i, "op")}
+    computed = {i.op for s in loops for i in s.body if isinstance(i, Compute)}
     if nest.serial:
         return "serial nest"
     if any(s.carries for s in loops):
@@ -211,7 +211,7 @@ def _sharing(nest: Nest) -> str:
         axis, size = nest.chunk
         outer = "".join(f"{nest.extents[a]} x " for a in nest.outer)
         return f"threads share: {outer}stretches of {size} of the {nest.extents[axis]}"
-    if nest.outer:
+    if nest.outer and not nest.ordered:
         count = dims.product([nest.extents[a] for a in nest.outer])
         return f"threads share: {count} outer iterations"
     return "runs on one thread"

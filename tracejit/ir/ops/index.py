@@ -127,6 +127,7 @@ register(
         "library",
         _infer_nonzero,
         lambda x: np.nonzero(x) if x.ndim > 1 else np.nonzero(x)[0],
+        numpy=(np.nonzero,),
         doc="The indices of the elements that are not 0, an array for each axis of `x`.",
     )
 )

@@ -23,8 +23,10 @@ _numpy: Any = np
 
 
 def library(name: str, evaluate: Evaluate, infer: Infer, doc: str) -> None:
-    """A record of kind `library`."""
-    register(OpDef(name, "library", infer, evaluate, flops=20, doc=doc))
+    """A record of kind `library` for the function of NumPy that has its name."""
+    function = getattr(_numpy, name, None)
+    functions = () if function is None else (function,)
+    register(OpDef(name, "library", infer, evaluate, functions, flops=20, doc=doc))
 
 
 def _same(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
