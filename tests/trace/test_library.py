@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -305,6 +306,9 @@ def test_vectorize() -> None:
     run(lambda x: np.vectorize(lambda a: (a, a > 0))(x), x)
     run(lambda x: np.vectorize(lambda a: np.exp(a), otypes=["f"])(x), x)
     run(lambda x: np.vectorize(lambda a: 3)(x), x)
+    run(lambda x: np.vectorize(lambda a: math.exp(a) + math.log(abs(a)) * float(a))(x), x)
+    run(lambda x, y: np.vectorize(lambda a, b: max(a, b) + min(a, 0))(x, y), x, x[::-1].copy())
+    run(lambda x: np.vectorize(math.sin)(x), x)
 
 
 REDUCED = ["bitwise_and", "bitwise_xor", "subtract", "gcd", "hypot", "power", "fmin", "logical_xor"]

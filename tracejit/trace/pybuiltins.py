@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,24 @@ def _builtin(original: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return decorate
 
 
+ELEMENTS: ContextVar[bool] = ContextVar("ELEMENTS", default=False)
+"""Whether arrays stand for their elements, as they do in a function that `np.vectorize` calls."""
+
+
+def _as_python(x: Any, kind: type) -> Tensor:
+    """`x` as a traced Python number; an array that stands for its elements stays one."""
+    tensor = prim.lift(x)
+    if tensor.ndim and ELEMENTS.get():
+        return prim.cast(tensor, np.dtype(kind))
+    return prim.weak_cast(tensor, kind)
+
+
 def _number(x: Any, kind: type, what: str) -> Tensor:
     """`x` as a traced Python number of type `kind`. `what` names the caller for the message."""
     tensor = prim.lift(x)
     if tensor.weak is kind:
         return tensor
-    if tensor.ndim:
+    if tensor.ndim and not ELEMENTS.get():
         if not all(current().same(d, 1) for d in tensor.type.shape):
             fail(
                 errors.ConcretizationError,
@@ -55,7 +68,7 @@ def _number(x: Any, kind: type, what: str) -> Tensor:
         tensor = views.reshape(tensor, ())
     if tensor.dtype.kind == "c" and kind is not complex:
         fail(errors.DTypeError, f"{what} does not take a complex number: {describe(tensor)}")
-    return prim.weak_cast(tensor, kind)
+    return _as_python(tensor, kind)
 
 
 @_builtin(float)
@@ -135,7 +148,7 @@ def _extremum(name: str) -> Callable[..., Any]:
             assert left is not None and right is not None
             return wrap(getattr(dims, name + "imum")(left, right))
         for x in (a, b):
-            if isinstance(x, Tensor) and x.ndim:
+            if isinstance(x, Tensor) and x.ndim and not ELEMENTS.get():
                 fail(
                     errors.ConcretizationError,
                     f"{name}() compares whole arrays: {describe(x)}",
@@ -230,7 +243,7 @@ def _math(name: str, ufunc: Any, result: type | None = float) -> None:
         found = prim.lift(FUNCTIONS[ufunc](*numbers))
         if result is None:
             return found
-        return prim.weak_cast(found, result)
+        return _as_python(found, result)
 
     _builtin(original)(hooked)
 
@@ -254,5 +267,5 @@ for _name in ("isnan", "isinf", "isfinite"):
 
 @_builtin(math.log)
 def _log(x: Any, base: Any = None) -> Any:
-    found = from_value(FUNCTIONS[np.log](_number(x, float, "math.log")).value, float)
+    found = _as_python(FUNCTIONS[np.log](_number(x, float, "math.log")), float)
     return found if base is None else found / _log(base)

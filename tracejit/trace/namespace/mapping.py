@@ -11,6 +11,7 @@ from tracejit import errors
 from tracejit.trace import hooks, prim, views
 from tracejit.trace.context import fail
 from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.pybuiltins import ELEMENTS
 from tracejit.trace.registry import CALLABLES, FUNCTIONS, implements
 from tracejit.trace.tensor import Tensor, describe
 
@@ -97,7 +98,11 @@ def vectorized(function: np.vectorize, *args: Any, **kwargs: Any) -> Any:
     operands = [_elements(v) if k not in excluded else v for k, v in enumerate(args)]
     tensors = [t for t in (*operands, *numbers.values()) if isinstance(t, Tensor)]
     shape = prim.broadcast_shapes(*tensors)
-    found = hooks.call(own.pyfunc, *operands, **numbers)
+    token = ELEMENTS.set(True)
+    try:
+        found = hooks.call(own.pyfunc, *operands, **numbers)
+    finally:
+        ELEMENTS.reset(token)
     several = isinstance(found, tuple)
     parts = list(found) if several else [found]
     otypes = own.otypes or [None] * len(parts)
