@@ -22,6 +22,7 @@ from tracejit.runtime.calls import take_error
 from tracejit.runtime.executable import InputSource, ResultKind, Spec, Table
 from tracejit.trace.captures import CaptureSource
 from tracejit.trace.function import Traced
+from tracejit.trace.outputs import Output
 from tracejit.trace.signature import Arguments
 
 Runner = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
@@ -85,7 +86,10 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
     program = program_of(traced, target)
     code = backend.compile_program(program)
     sources = [InputSource("argument", argument=k) for k in range(len(program.params))]
-    kinds = [ResultKind("array" if r.ref.shape else "scalar") for r in program.results]
+    kinds = [
+        ResultKind("array" if r.ref.shape else "scalar", place=k)
+        for k, r in enumerate(program.results)
+    ]
     spec = _spec(program, code, sources, [], kinds, single=False)
     table = Table(len(sources))
     table.add(spec)
@@ -213,23 +217,51 @@ def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> S
         if guard.relation != "is" and not (guard.relation == "equal" and _is_immutable(now)):
             return f"it depends on what is in {guard.source}"
         guards.append((_input(guard.source), now))
-    kinds: list[ResultKind] = []
-    for output in traced.outputs:
-        if output.kind not in ("array", "scalar", "param", "constant"):
-            return f"a result is a {'Python number' if output.kind == 'python' else output.kind}"
-        kind = "input" if output.kind == "param" else output.kind
-        kinds.append(ResultKind(kind, output.index, output.value))
     tree = traced.out_tree
     single = tree.kind == "leaf"
     if not single and (tree.kind != "tuple" or any(c.kind != "leaf" for c in tree.children)):
         return f"the result is a {tree.kind} of arrays that is no plain tuple"
-    computed = [o for o in traced.outputs if o.kind in ("array", "scalar")]
-    if [o.index for o in computed] != list(range(len(program.results))):
-        return "two results are the same array"
-    if any(o.kind == "array" and not program.results[o.index].ref.shape for o in computed):
-        return "a result is an array of rank 0"
+    kinds = _result_kinds(traced, program)
+    if isinstance(kinds, str):
+        return kinds
     written = [p for p, _ in traced.writebacks]
     return _spec(program, executable.code, sources, guards, kinds, single, written)
+
+
+def _result_kinds(traced: Traced, program: Program) -> list[ResultKind] | str:
+    """A row for each result of the program, each view, then the others; or why Python is needed."""
+    if len(traced.graph.views) != len(program.views):
+        return "where a result lies in memory depends on a value"
+    places: dict[tuple[str, int], int] = {}
+    others: list[tuple[int, Output]] = []
+    for place, output in enumerate(traced.outputs):
+        kind = "result" if output.kind in ("array", "scalar") else output.kind
+        if kind == "python":
+            return "a result is a Python number"
+        if kind in ("result", "view") and (kind, output.index) not in places:
+            places[kind, output.index] = place
+        else:
+            others.append((place, output))
+    rows: list[ResultKind] = []
+    arrays = {o.index for o in traced.outputs if o.kind == "array"}
+    arrays |= {v.of for v in program.views if v.kind == "result"}
+    for k, result in enumerate(program.results):
+        if k in arrays and not result.ref.shape:
+            return "a result is an array of rank 0"
+        kind = "array" if result.ref.shape else "scalar"
+        rows.append(ResultKind(kind, place=places.get(("result", k), -1)))
+    for k, view in enumerate(program.views):
+        kind = "view" if view.kind == "param" else "part"
+        rows.append(ResultKind(kind, view.of, place=places.get(("view", k), -1)))
+    for place, output in others:
+        if output.kind == "param":
+            rows.append(ResultKind("input", output.index, place=place))
+        elif output.kind == "constant":
+            rows.append(ResultKind("constant", value=output.value, place=place))
+        else:
+            row = output.index + (len(program.results) if output.kind == "view" else 0)
+            rows.append(ResultKind("same", row, place=place))
+    return rows
 
 
 def _input(source: CaptureSource) -> InputSource:

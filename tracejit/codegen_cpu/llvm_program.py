@@ -23,14 +23,29 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
 from tracejit.ir.loops import Nest
-from tracejit.ir.program import DONE, MEMORY_ERROR, MISS, STATUS_WORD, Buffer, Call, Program
+from tracejit.ir.program import (
+    DONE,
+    MEMORY_ERROR,
+    MISS,
+    STATUS_WORD,
+    Buffer,
+    Call,
+    Loop,
+    Program,
+    Result,
+    ResultPart,
+    Step,
+)
 
 ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
 class FrameLayout:
-    """Words of the frame beyond the program's own: `results[k]` is the first word of result k."""
+    """Words of the frame beyond the program's own: `results[k]` is the first word of result k.
+
+    The views of the program come behind its results.
+    """
 
     words: int
     results: tuple[int, ...]
@@ -42,7 +57,7 @@ def frame_layout(program: Program) -> FrameLayout:
     """Give words to the results and to results of rank 0, which need no other memory."""
     words = program.frame_words + 1
     results = []
-    for result in program.results:
+    for result in (*program.results, *program.views):
         results.append(words)
         words += 1 + 2 * len(result.ref.shape)
     # The memory of a result of higher rank is handed to an array, so it cannot lie here.
@@ -73,7 +88,9 @@ class _ProgramEmitter:
         self.owned: list[ll.Value] = []
         self.temporary: list[ll.Value] = []
         self.pending = {buffer.slot for buffer in program.buffers}
-        self.unbound = {s for step in program.steps if isinstance(step, Call) for s in step.symbols}
+        self.unbound = {
+            s for step in program.walk() if isinstance(step, Call) for s in step.symbols
+        }
 
     def emit(self) -> str:
         names = self._emit_nests()
@@ -83,26 +100,49 @@ class _ProgramEmitter:
         self.b.store(number(DONE), self.sizes.word_address(STATUS_WORD))
         self._check()
         self._allocate()
-        nests = iter(names)
-        visible = self.program.writes_params
+        self.nests = iter(functions[name] for name in names)
+        self.visible = self.program.writes_params
         for step in self.program.steps:
-            if isinstance(step, Nest):
-                self.b.call(functions[next(nests)], [self.frame])
-                if visible and step.may_fail:
-                    self._stop_if_failed()
-            elif isinstance(step, Call):
-                self._call(step)
-                self._allocate()
-            else:
-                BlasEmitter(self.context, self.b, self.sizes).emit(step)
+            self._step(step)
         self._finish()
         return str(self.context.module)
+
+    def _step(self, step: Step) -> None:
+        if isinstance(step, Nest):
+            self.b.call(next(self.nests), [self.frame])
+            if self.visible and step.may_fail:
+                self._stop_if_failed()
+        elif isinstance(step, Loop):
+            self._loop(step)
+        elif isinstance(step, Call):
+            self._call(step)
+            self._allocate()
+        else:
+            BlasEmitter(self.context, self.b, self.sizes).emit(step)
+
+    def _loop(self, step: Loop) -> None:
+        count = self.sizes(step.count)
+        before = self.b.block
+        body = self.b.append_basic_block("repeat")
+        done = self.b.append_basic_block("repeated")
+        self.b.cbranch(self.b.icmp_signed(">", count, number(0)), body, done)
+        self.b.position_at_end(body)
+        index = self.b.phi(I64)
+        index.add_incoming(number(0), before)
+        self.b.store(index, self.sizes.word_address(step.slot))
+        with self.sizes.inside():
+            for inner in step.steps:
+                self._step(inner)
+        following = self.b.add(index, number(1))
+        index.add_incoming(following, self.b.block)
+        self.b.cbranch(self.b.icmp_signed("<", following, count), body, done)
+        self.b.position_at_end(done)
 
     def _emit_nests(self) -> list[str]:
         """The function to call for each nest. Equal nests, of a step that repeats, share one."""
         emitted: dict[tuple[object, ...], list[tuple[Nest, str]]] = {}
         names = []
-        for step in self.program.steps:
+        for step in self.program.walk():
             if not isinstance(step, Nest):
                 continue
             plain = replace(step, name="", loc=None, title="")
@@ -256,7 +296,8 @@ class _ProgramEmitter:
         self._stop_if_failed()
         for pointer in self.temporary:
             self.b.call(self._free, [pointer])
-        for result, first in zip(self.program.results, self.layout.results, strict=True):
+        given: list[Result | ResultPart] = [*self.program.results, *self.program.views]
+        for result, first in zip(given, self.layout.results, strict=True):
             ref = result.ref
             pointer = offset_pointer(self.b, self.sizes.word(ref.slot, PTR), self.sizes(ref.offset))
             self.b.store(pointer, self.sizes.word_address(first))

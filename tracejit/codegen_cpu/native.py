@@ -14,13 +14,13 @@ A jitted function has a table of words: the number of arguments, the number of s
 calls answered, and the addresses of the specializations. `executable.py` writes those:
 
     0 main      1 frame words      2, 3 inputs: number, first word      4, 5 results: the same
-    6 a single result, no tuple    7 always release the GIL             8, 9 constants: the same
+    6 items of the tuple, or -1    7 always release the GIL             8, 9 constants: the same
 
 An input is 12 words: source, two operands of the source, expected object, kind, frame word, descr,
 rank, mask and value of flags, type, distance of the last axis (0: any). An array expects no object:
-its word has twice the item size, plus 1 if it is written. A result is 6 words: kind, frame word,
-descr, rank, input, flags; of kind 4 the descr is the object itself. A constant is a frame word and
-an address.
+its word has twice the item size, plus 1 if it is written. A result is 7 words: kind, frame word,
+descr, rank, input or earlier result, flags, place in the tuple (-1: it only owns what others show);
+of kind 4 the descr is the object itself. A constant is a frame word and an address.
 """
 # The functions below are compiled, never run by Python; the names they use are words or C symbols.
 # `and` and `or` evaluate both sides there, which is why some conditions are nested.
@@ -56,7 +56,7 @@ CONSTANTS = {
     "OB_TYPE": 8, "FLOAT_VALUE": 16, "TUPLE_ITEMS": 24, "ARRAY_DATA": 16, "ARRAY_ND": 24,
     "ARRAY_DIMS": 32, "ARRAY_STRIDES": 40, "ARRAY_DESCR": 56, "ARRAY_FLAGS": 64,
     "ARRAY_HANDLER": 88, "OWNDATA": 4,
-    "INPUT_BYTES": 96, "RELEASE_ELEMENTS": 16384,
+    "INPUT_BYTES": 96, "RESULT_BYTES": 56, "WRITEABLE": 1024, "RELEASE_ELEMENTS": 16384,
     "MISS": MISS,
     "CLOSED": 1 << 40, "SPINS": 4000,
 }  # fmt: skip
@@ -392,7 +392,7 @@ def tracejit_apart(spec, frame):
     return 1
 
 
-def tracejit_wrap(record, frame, objects, state):
+def tracejit_wrap(record, frame, objects, made, state):
     """The Python object for a result record; a new reference, or 0 with an exception set."""
     kind = load(record)
     first = frame + 8 * load(record + 8)
@@ -403,10 +403,23 @@ def tracejit_wrap(record, frame, objects, state):
     if kind == 4:
         Py_IncRef(load(record + 16))
         return load(record + 16)
+    if kind == 5:
+        found = load(made + 8 * load(record + 32))
+        Py_IncRef(found)
+        return found
     descr = load(record + 16)
     rank = load(record + 24)
     if kind == 1:
         return call(load(state + ARRAY_SCALAR), load(first), descr, 0)
+    flags = load(record + 40)
+    base = 0
+    if kind == 3:
+        base = load(objects + 8 * load(record + 32))
+    if kind == 6:
+        base = load(made + 8 * load(record + 32))
+    if base != 0:
+        # What is read-only stays so.
+        flags = flags & (load32(base + ARRAY_FLAGS) | -1 - WRITEABLE)
     Py_IncRef(descr)
     result = call(
         load(state + ARRAY_NEW),
@@ -416,13 +429,12 @@ def tracejit_wrap(record, frame, objects, state):
         first + 8,
         first + 8 + 8 * rank,
         load(first),
-        load(record + 40),
+        flags,
         0,
     )
     if result == 0:
         return 0
-    if kind == 3:
-        base = load(objects + 8 * load(record + 32))
+    if base != 0:
         Py_IncRef(base)
         call(load(state + ARRAY_SET_BASE), result, base)
         return result
@@ -434,18 +446,31 @@ def tracejit_wrap(record, frame, objects, state):
 
 
 def tracejit_results(spec, frame, objects, state):
-    """All results: the only one, or a tuple."""
+    """All results: the only one, or a tuple. Rows without a place are owners of others."""
     count = load(spec + 32)
     record = spec + 8 * load(spec + 40)
-    if load(spec + 48) != 0:
-        return tracejit_wrap(record, frame, objects, state)
-    result = PyTuple_New(count)
+    items = load(spec + 48)
+    made = stack(count + 1)
+    result = 0
+    if items >= 0:
+        result = PyTuple_New(items)
     k = 0
     while k < count:
-        item = tracejit_wrap(record + 48 * k, frame, objects, state)
+        item = tracejit_wrap(record + RESULT_BYTES * k, frame, objects, made, state)
         if item == 0:
             return 0
-        store(result + TUPLE_ITEMS + 8 * k, item)
+        store(made + 8 * k, item)
+        place = load(record + RESULT_BYTES * k + 48)
+        if place >= 0:
+            if items >= 0:
+                store(result + TUPLE_ITEMS + 8 * place, item)
+            else:
+                result = item
+        k += 1
+    k = 0
+    while k < count:
+        if load(record + RESULT_BYTES * k + 48) < 0:
+            Py_DecRef(load(made + 8 * k))
         k += 1
     return result
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tracejit.ir.dims import Dim, Expr, free_symbols
+import numpy as np
+
+from tracejit.ir.dims import Dim, Expr, Shape, free_symbols
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
 
@@ -85,16 +87,30 @@ class ScalarGuard:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewMemory:
+    """Where the elements of a view lie: `strides` in bytes, `offset` in bytes from its base."""
+
+    dtype: np.dtype
+    shape: Shape
+    strides: tuple[Dim, ...]
+    offset: Dim
+    writeable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ResultView:
     """A result that is a view of other memory, in the way NumPy's views are.
 
     `kind` is `result` or `param`, and `of` the number of the result or parameter whose memory it
-    looks at. `steps` are view ops with their attributes, in the order in which they are applied.
+    looks at. `steps` are view ops with their attributes, in the order in which they are applied;
+    `memory` is where that leads in memory that holds the base in C order (a parameter: as it is),
+    None where that depends on more than sizes.
     """
 
     kind: str
     of: int
     steps: tuple[tuple[str, Mapping[str, Any]], ...]
+    memory: ViewMemory | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

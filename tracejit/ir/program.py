@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,7 +131,19 @@ class Call:
         return any(dims.free_symbols(d) & set(self.symbols) for d in ref.shape)
 
 
-Step = Nest | MatMul | Call
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`steps` for each value of `symbol` from 0 up to `count`, which frame word `slot` holds."""
+
+    symbol: str
+    slot: int
+    count: Dim
+    steps: tuple[Step, ...]
+    loc: Loc | None = field(default=None, repr=False)
+    title: str = field(default="", repr=False)
+
+
+Step = Nest | MatMul | Call | Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,16 @@ class Result:
     """A result: a new array, or scalar, that takes over the buffer in which `ref` lies."""
 
     ref: MemRef
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPart:
+    """A result that is a view: `ref` in the memory of the `param` or `result` number `of`."""
+
+    ref: MemRef
+    kind: str
+    of: int
+    writeable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +185,22 @@ class Program:
     buffers: tuple[Buffer, ...]
     steps: tuple[Step, ...]
     results: tuple[Result, ...]
+    views: tuple[ResultPart, ...] = ()
+
+    def walk(self) -> Iterator[Step]:
+        """Every step, those inside loops included, outer before inner."""
+        pending = list(reversed(self.steps))
+        while pending:
+            step = pending.pop()
+            yield step
+            if isinstance(step, Loop):
+                pending.extend(reversed(step.steps))
 
     @property
     def writes_params(self) -> bool:
         """Whether the memory of a parameter is written."""
         slots = {p.slot for p in self.params}
-        nests = [s for s in self.steps if isinstance(s, Nest)]
+        nests = [s for s in self.walk() if isinstance(s, Nest)]
         return any(o.written and o.slot in slots for nest in nests for o in nest.operands)
 
     @property

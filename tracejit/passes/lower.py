@@ -32,7 +32,8 @@ from tracejit.passes.calls import checked_at_entry, library_call
 from tracejit.passes.index_nests import gather, scatter, take
 from tracejit.passes.nests import fused_nests
 from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, update
-from tracejit.passes.results import finish_results
+from tracejit.passes.results import finish_results, finish_views
+from tracejit.passes.stripes import striped
 
 
 def lower(graph: Graph, layouts: Sequence[str], weak: Sequence[type | None]) -> Program:
@@ -52,6 +53,7 @@ class Lowering:
         self.steps: list[Step] = []
         self.free: list[tuple[int, Dim]] = []
         self.places = 0
+        self.slots: dict[tuple[int, Dim], int] = {}
         self.late = symbol_definers(graph).keys()
         self.params = tuple(
             self._param(value, layout, kind)
@@ -61,9 +63,17 @@ class Lowering:
         self.last_use = self._last_uses()
 
     def run(self) -> Program:
-        for position, node in enumerate(self.graph.nodes):
-            self._lower(node)
-            self._release(position)
+        nodes = self.graph.nodes
+        position = 0
+        while position < len(nodes):
+            following = nodes[position + 1] if position + 1 < len(nodes) else None
+            lowered = 2
+            if not striped(self, nodes[position], following):
+                self._lower(nodes[position])
+                lowered = 1
+            for k in range(position, position + lowered):
+                self._release(k)
+            position += lowered
         self._write_back()
         results = finish_results(self)
         scalar_guards = [g for g in self.graph.guards if isinstance(g, ScalarGuard)]
@@ -79,6 +89,7 @@ class Lowering:
             buffers=tuple(self.buffers.values()),
             steps=tuple(self.steps),
             results=results,
+            views=finish_views(self, results),
         )
 
     def _write_back(self) -> None:
@@ -160,16 +171,28 @@ class Lowering:
     def _release(self, position: int) -> None:
         for value in self.last_use.get(position, ()):
             ref = self.memory.get(value)
-            buffer = self.buffers.get(ref.slot) if ref is not None else None
-            if buffer is not None and not buffer.result and not buffer.called:
-                self.free.append((buffer.place, buffer.nbytes))
+            if ref is not None:
+                self.release(ref)
+
+    def release(self, ref: MemRef) -> None:
+        """Let others have the memory of `ref`, if it is in the arena."""
+        buffer = self.buffers.get(ref.slot)
+        if buffer is not None and not buffer.result and not buffer.called:
+            self.free.append((buffer.place, buffer.nbytes))
 
     def new_buffer(self, dtype: np.dtype, shape: tuple[Dim, ...], result: bool = False) -> MemRef:
-        """Fresh C-contiguous memory, in a released place of the arena where there is one."""
+        """Fresh C-contiguous memory, in a released place of the arena where there is one.
+
+        A buffer of the same size at the same place is the same buffer again, so that steps that
+        repeat are equal.
+        """
         nbytes = dims.product(shape) * dtype.itemsize
         place = -1 if result else self._place(nbytes)
-        slot = self.new_words(1)
-        self.buffers[slot] = Buffer(slot, nbytes, result, place)
+        slot = self.slots.get((place, nbytes))
+        if result or slot is None:
+            slot = self.new_words(1)
+            self.buffers[slot] = Buffer(slot, nbytes, result, place)
+            self.slots[place, nbytes] = slot
         return MemRef(slot, 0, contiguous_strides(shape, dtype.itemsize), shape, dtype)
 
     def _place(self, nbytes: Dim) -> int:
@@ -208,12 +231,7 @@ class Lowering:
 
     def _lower(self, node: Node) -> None:
         if node.op == "fused":
-            columns_first = self._reads_columns_first(node)
-            self._take_over(node)
-            for value in node.outputs:
-                if value not in self.memory:
-                    whole = value.type.shape == node.attrs["extents"]
-                    self.allocate(value, columns_first and whole)
+            self.place_outputs(node)
             name = f"nest{len(self.steps)}"
             self.steps.extend(fused_nests(node, self.memory, name, self.new_buffer))
             return
@@ -224,6 +242,15 @@ class Lowering:
         if handler is None:
             raise NotImplementedError(f"no lowering for {node.op}")
         handler(self, node)
+
+    def place_outputs(self, node: Node) -> None:
+        """Memory for what a fused node computes."""
+        columns_first = self._reads_columns_first(node)
+        self._take_over(node)
+        for value in node.outputs:
+            if value not in self.memory:
+                whole = value.type.shape == node.attrs["extents"]
+                self.allocate(value, columns_first and whole)
 
     def _take_over(self, node: Node) -> None:
         """Put the outputs that are written in place where the inputs are that they replace."""

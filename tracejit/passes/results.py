@@ -11,7 +11,7 @@ import numpy as np
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Value
-from tracejit.ir.program import Buffer, MemRef, Result, Step
+from tracejit.ir.program import Buffer, MemRef, Result, ResultPart, Step
 from tracejit.passes.plain_nests import copy_nest
 
 
@@ -37,11 +37,13 @@ def finish_results(lowering: Memory) -> tuple[Result, ...]:
     found: list[Result] = []
     taken: set[int] = set()
     written = {r for _, r in lowering.graph.written}
+    owners = {view.of for view in lowering.graph.views if view.kind == "result"}
     for number, value in enumerate(lowering.graph.results):
         if number in written:
             continue
         ref = lowering.memory[value]
-        if ref.slot in taken or not _fills_its_buffer(lowering, ref):
+        fills = _fills_its_buffer(lowering, ref) and (number not in owners or ref.contiguous)
+        if ref.slot in taken or not fills:
             target = lowering.new_buffer(ref.dtype, ref.shape, result=True)
             name = f"nest{len(lowering.steps)}"
             lowering.steps.append(copy_nest(ref, target, name, None, "copy of a view"))
@@ -49,6 +51,23 @@ def finish_results(lowering: Memory) -> tuple[Result, ...]:
         taken.add(ref.slot)
         found.append(Result(ref))
     _keep_results(lowering, taken)
+    return tuple(found)
+
+
+def finish_views(lowering: Memory, results: Sequence[Result]) -> tuple[ResultPart, ...]:
+    """The results that are views, where all of them lie at places that only sizes decide."""
+    found = []
+    for view in lowering.graph.views:
+        memory = view.memory
+        if memory is None:
+            return ()
+        base = (
+            lowering.memory[lowering.graph.params[view.of]]
+            if view.kind == "param"
+            else results[view.of].ref
+        )
+        ref = MemRef(base.slot, memory.offset, memory.strides, memory.shape, memory.dtype)
+        found.append(ResultPart(ref, view.kind, view.of, memory.writeable))
     return tuple(found)
 
 

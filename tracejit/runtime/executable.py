@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.ir.program import Call, Program, Result
+from tracejit.ir.program import Call, Program, Result, ResultPart
 from tracejit.runtime.calls import CALLBACK, Site
 
 C_CONTIGUOUS, F_CONTIGUOUS, ALIGNED, WRITEABLE = 1, 2, 0x100, 0x400
@@ -39,14 +39,16 @@ _SOURCES = {"argument": 0, "dict": 1, "cell": 2, "object": 3, "attribute": 4, "i
 @dataclass(frozen=True)
 class ResultKind:
     """How a result becomes an object: `array` and `scalar` are new, `input` is input number
-    `number` itself, `view` a view of it, `constant` is `value`."""
+    `number` itself, `view` a view of it, `constant` is `value`; `same` is the result of row
+    `number`, `part` a view of it. `place` is where in the tuple, -1 for what is only an owner."""
 
     kind: str
     number: int = 0
     value: Any = None
+    place: int = 0
 
 
-_RESULTS = {"array": 0, "scalar": 1, "input": 2, "view": 3, "constant": 4}
+_RESULTS = {"array": 0, "scalar": 1, "input": 2, "view": 3, "constant": 4, "same": 5, "part": 6}
 
 
 class Spec:
@@ -72,20 +74,21 @@ class Spec:
             for number, (source, param) in enumerate(zip(sources, program.params, strict=True))
         ]
         inputs += [self._guard(source, expected) for source, expected in guards]
-        computed = iter(zip(program.results, result_words, strict=True))
-        outputs = [
-            [_RESULTS["input"], 0, 0, 0, kind.number, 0]
-            if kind.kind == "input"
-            else [_RESULTS["constant"], 0, self._keep(kind.value), 0, 0, 0]
-            if kind.kind == "constant"
-            else self._result(kind, *next(computed))
-            for kind in results
-        ]
+        given = iter(zip((*program.results, *program.views), result_words, strict=True))
+        outputs = []
+        for kind in results:
+            if kind.kind in ("array", "scalar", "view", "part"):
+                row = self._result(kind, *next(given))
+            elif kind.kind == "constant":
+                row = [_RESULTS["constant"], 0, self._keep(kind.value), 0, 0, 0]
+            else:
+                row = [_RESULTS[kind.kind], 0, 0, 0, kind.number, 0]
+            outputs.append([*row, kind.place])
         constants = []
         for slot, array in program.constants:
             self.kept.append(array)
             constants.append([slot, array.ctypes.data])
-        for step in program.steps:
+        for step in program.walk():
             if isinstance(step, Call):
                 site = Site(program, step)
                 self.kept.append(site)
@@ -93,9 +96,10 @@ class Spec:
                 # Python runs in between: nothing that the call looks at may go meanwhile.
                 always_release = True
         first_output = header + 12 * len(inputs)
-        first_constant = first_output + 6 * len(outputs)
+        items = -1 if single else sum(kind.place >= 0 for kind in results)
+        first_constant = first_output + 7 * len(outputs)
         words = [
-            main, frame_words, len(inputs), header, len(outputs), first_output, int(single),
+            main, frame_words, len(inputs), header, len(outputs), first_output, items,
             int(always_release), len(constants), first_constant,
         ]  # fmt: skip
         for row in (*inputs, *outputs, *constants):
@@ -140,10 +144,12 @@ class Spec:
     def _guard(self, source: InputSource, expected: Any) -> list[int]:
         return [*self._source(source), self._keep(expected), 4, 0, 0, 0, 0, 0, 0, 0]
 
-    def _result(self, kind: ResultKind, result: Result, word: int) -> list[int]:
+    def _result(self, kind: ResultKind, result: Result | ResultPart, word: int) -> list[int]:
         ref = result.ref
         descr = self._keep(np.dtype(ref.dtype))
         flags = ALIGNED | WRITEABLE
+        if isinstance(result, ResultPart) and not result.writeable:
+            flags = ALIGNED
         return [_RESULTS[kind.kind], word, descr, len(ref.shape), kind.number, flags]
 
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tracejit import errors
-from tracejit.ir.dims import sym
-from tracejit.ir.graph import ResultView, Value, free_symbols_of
+from tracejit.ir.dims import Dim, sym
+from tracejit.ir.graph import ResultView, Value, ViewMemory, free_symbols_of
 from tracejit.trace import prim, views
 from tracejit.trace.captures import Provenance
-from tracejit.trace.context import Trace, fail
+from tracejit.trace.context import Trace, current, fail
 from tracejit.trace.generators import is_generator
-from tracejit.trace.layout import Decisions, Order
+from tracejit.trace.layout import Decisions, Order, Strides
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container
 from tracejit.trace.size import Size, as_dim
 from tracejit.trace.tensor import Cell, Tensor, ViewStep
@@ -132,7 +132,7 @@ class Outputs:
         if key not in self._numbers:
             self._numbers[key] = len(self.views)
             found = (*steps, *(self._step(step) for step in leaf.path))
-            self.views.append(ResultView(kind, of, found))
+            self.views.append(ResultView(kind, of, found, _memory(leaf)))
         return Output("view", self._numbers[key])
 
     def _step(self, step: ViewStep) -> tuple[str, dict[str, Any]]:
@@ -157,17 +157,58 @@ class Outputs:
 
     def settled_views(self) -> tuple[ResultView, ...]:
         """The views with every decision on sizes put in."""
-        return tuple(
-            ResultView(
-                view.kind,
-                view.of,
-                tuple(
-                    (op, {k: self.trace.settled(v) for k, v in attrs.items()})
-                    for op, attrs in view.steps
-                ),
+        settled = self.trace.settled
+        found = []
+        for view in self.views:
+            steps = tuple(
+                (op, {k: settled(v) for k, v in attrs.items()}) for op, attrs in view.steps
             )
-            for view in self.views
-        )
+            memory = view.memory
+            if memory is not None:
+                memory = replace(
+                    memory,
+                    shape=settled(memory.shape),
+                    strides=settled(memory.strides),
+                    offset=settled(memory.offset),
+                )
+            found.append(ResultView(view.kind, view.of, steps, memory))
+        return tuple(found)
+
+
+def _memory(leaf: Tensor) -> ViewMemory | None:
+    """Where a view lies in its cell; None where that depends on traced values."""
+    if any(step.indices or step.layout is None for step in leaf.path):
+        return None
+
+    def ask(guards: bool) -> ViewMemory:
+        decisions = Decisions(current(), guards)
+        shape, strides = Tensor(leaf.cell).memory(decisions)
+        offset: Dim = 0
+        for step in leaf.path:
+            assert step.layout is not None
+            offset = offset + _offset(step, strides, leaf.itemsize)
+            shape, strides = step.layout(shape, strides, decisions)
+        writeable = all(step.write is not None for step in leaf.path)
+        return ViewMemory(leaf.dtype, shape, strides, offset, writeable)
+
+    found: ViewMemory = views.asked(ask)
+    return found
+
+
+def _offset(step: ViewStep, strides: Strides, itemsize: int) -> Dim:
+    """How far in memory a view begins behind its base."""
+    if step.op == "slice":
+        starts = step.attrs["starts"]
+        total: Dim = 0
+        for start, stride in zip(starts, strides, strict=True):
+            total = total + stride * start
+        return total
+    if step.op == "diagonal":
+        offset = step.attrs["offset"]
+        axis = step.attrs["axis2" if offset > 0 else "axis1"]
+        found: Dim = strides[axis] * abs(offset)
+        return found
+    return itemsize if step.op == "imag" else 0
 
 
 def _root(cell: Cell) -> Cell:
