@@ -174,7 +174,6 @@ def test_two_views(pair: tuple[int, int]) -> None:
         (lambda x: np.swapaxes(x, 0, 2), np.exceptions.AxisError, "out of bounds"),
         (lambda x: np.broadcast_to(x, (3, 2)), errors.ShapeError, "cannot broadcast"),
         (lambda x: np.trim_zeros(x), errors.UnsupportedError, "depends on the data"),
-        (lambda x: x.flat, errors.UnsupportedError, "flat"),
         (lambda x: np.delete(x, 9, 0), errors.TracedIndexError, "out of bounds"),
     ],
 )
