@@ -265,6 +265,21 @@ def test_series(module: Any, prefix: str) -> None:
     run(lambda x, y, c: on_grid(x, y, c), x, x[:3], c2)
 
 
+@pytest.mark.parametrize(("module", "prefix"), SERIES, ids=lambda x: x if type(x) is str else "")
+def test_arithmetic_of_series(module: Any, prefix: str) -> None:
+    a, b = values((4,)), values((2,))
+    for name in ("add", "sub", "mul", "div"):
+        fn = getattr(module, prefix + name)
+        run(lambda x, y, fn=fn: fn(x, y), a, b)
+        run(lambda x, fn=fn: fn(x, [1, 2]), a.astype("f4"))
+        run(lambda x, fn=fn: fn(2.0, x), a)
+    # Zeros are stripped.
+    run(lambda x, y: getattr(module, prefix + "sub")(x, y), a, a)
+    run(lambda x: getattr(module, prefix + "pow")(x, 3), b)
+    run(lambda x: getattr(module, prefix + "mulx")(x), b)
+    run(lambda x: getattr(module, prefix + "fromroots")(x), a)
+
+
 def test_power_series() -> None:
     c, c2, x = values((4,)), values((4, 3)), values((5,))
     run(lambda c: polynomial.polyder(c, 2, 3.0), c2)

@@ -1,8 +1,7 @@
 """`numpy.polynomial`: values, Vandermonde matrices, derivatives, integrals of series.
 
 Coefficients begin with the lowest power, and how many there are is part of the compiled version.
-What strips zeros that turn up in the results (`polyadd`, `polymul`, ...) has a size that depends
-on values and is refused.
+Arithmetic, which strips zeros of its results, is NumPy's own, called at run time.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import chebyshev, hermite, hermite_e, laguerre, legendre, polynomial
 
+from tracejit.ir.ops.series import call_series
 from tracejit.ir.types import F8
 from tracejit.trace import prim, views
 from tracejit.trace.namespace.elementwise import strong
@@ -138,6 +138,33 @@ for _function, _evaluate in _SUMS.items():
             _grid(_several, _of_points, _count)
 for _function, _step in _VANDER.items():
     _vandermonde(_function, _step)
+
+
+# Arithmetic.
+
+
+def _arithmetic(name: str, function: Any) -> None:
+    def compute(*args: Any) -> Any:
+        operands = 1 if name.endswith(("pow", "trim")) else len(args)
+        series = [strong(a) for a in args[:operands]]
+        rest = tuple(float(a) if name.endswith("trim") else int(a) for a in args[operands:])
+        # The dtypes are those that NumPy finds for other series of the same dtypes.
+        sample = call_series(name, *(np.ones(2, x.dtype) for x in series), *rest)
+        outputs = "".join(y.dtype.char for y in sample)
+        return prim.call(
+            "series", *series, sizes=len(outputs), function=name, outputs=outputs, arguments=rest
+        )
+
+    implements(function)(compute)
+
+
+for _module, _prefix in (
+    (polynomial, "poly"), (chebyshev, "cheb"), (legendre, "leg"), (hermite, "herm"),
+    (hermite_e, "herme"), (laguerre, "lag"),
+):  # fmt: skip
+    for _suffix in ("add", "sub", "mul", "div", "mulx", "pow", "fromroots", "trim"):
+        _full = _prefix + _suffix
+        _arithmetic(f"{_module.__name__.rpartition('.')[2]}.{_full}", getattr(_module, _full))
 
 
 # Power series.
