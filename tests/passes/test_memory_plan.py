@@ -18,7 +18,7 @@ from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.interpret import interpret
 from tracejit.ir.loops import Load, Nest, Put, Store, Take
 from tracejit.ir.plan import format_plan
-from tracejit.ir.program import Call, MatMul, Program, Step
+from tracejit.ir.program import Call, Loop, MatMul, Program, Step
 from tracejit.ir.target import Target
 from tracejit.ir.types import TensorType
 from tracejit.ir.verify import VerifyError, verify
@@ -46,6 +46,7 @@ def touched(step: Step) -> tuple[set[int], set[int]]:
         return {step.a.slot, step.b.slot}, {step.out.slot}
     if isinstance(step, Call):
         return {r.slot for r in step.inputs}, {r.slot for r in step.outputs}
+    assert isinstance(step, Nest)
     reads, writes = {step.operands[f.source.base].slot for f in step.fills}, set()
     for body in (step.prologue, *(s.body for s in step.sections)):
         for instr in body:
@@ -63,7 +64,9 @@ def check_plan(program: Program, written: set[int]) -> None:
     constants = {slot for slot, _ in program.constants}
     filled: set[int] = set()
     holder: dict[int, int] = {}
-    for step in program.steps:
+    for step in program.walk():
+        if isinstance(step, Loop):
+            continue
         reads, writes = touched(step)
         for slot in reads:
             assert slot in params or slot in constants or slot in buffers

@@ -37,10 +37,10 @@ def compile_program(program: Program) -> Compiled:
     """Load the code of `program`, compiled now unless this or another process did before."""
     started = time.perf_counter()
     runtime()
-    if any(isinstance(step, MatMul) for step in program.steps):
+    if any(isinstance(step, MatMul) for step in program.walk()):
         provide_blas()
     # Library calls, and sizes that only they know, are not in the printed source's power.
-    calls = any(isinstance(step, Call) for step in program.steps)
+    calls = any(isinstance(step, Call) for step in program.walk())
     from_source = config.scalar_bodies == "source" and not calls
     key = ("source_" if from_source else "") + cache.key_of(repr(program))
     symbol = f"main_{key}"

@@ -28,9 +28,11 @@ from tracejit.ir.program import (
     MISS,
     Buffer,
     Call,
+    Loop,
     MatMul,
     MemRef,
     Program,
+    Step,
 )
 from tracejit.ir.scalar import COMPLEX_FUNCTIONS, MATH_FUNCTIONS
 from tracejit.ir.types import F8
@@ -59,7 +61,7 @@ class _ProgramSource:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.layout = frame_layout(program)
-        nests = {step.name for step in program.steps if isinstance(step, Nest)}
+        nests = {step.name for step in program.walk() if isinstance(step, Nest)}
         self.module = SourceModule({*BACKEND_NAMES, *CODES, *nests, "main", "frame"})
         self.strides = {
             param.slot + 1 + param.type.ndim + k: param.type.dtype.itemsize
@@ -75,7 +77,7 @@ class _ProgramSource:
         found |= {slot: f"const{k}" for k, (slot, _) in enumerate(self.program.constants)}
         hints = {
             operand.slot: operand.name
-            for step in self.program.steps
+            for step in self.program.walk()
             if isinstance(step, Nest)
             for operand in step.operands
             if operand.name
@@ -93,7 +95,7 @@ class _ProgramSource:
             NestSource(
                 self.module, step, self.program.symbols, self.strides, self.slot_names
             ).lines()
-            for step in self.program.steps
+            for step in self.program.walk()
             if isinstance(step, Nest)
         ]
         main = _Main(self).lines()
@@ -163,16 +165,7 @@ class _Main:
         self._check()
         owned = self._allocate()
         for step in self.program.steps:
-            if isinstance(step, Nest):
-                call = f"{step.name}(frame, 0, {self.sizes(outer_count(step))})"
-                if step.guarded:
-                    self.line("if frame[0] == DONE:")
-                    call = f"    {call}"
-                self.line(call, str(step.loc or ""))
-            elif isinstance(step, Call):
-                self._library(step)
-            else:
-                self._matmul(step)
+            self._step(step)
         self._finish(owned)
         head = SourceWriter()
         head.line(f"@{self.module.backend('entry')}")
@@ -180,6 +173,33 @@ class _Main:
             for line in self.sizes.lines:
                 head.line(line)
         return head.lines + self.writer.lines
+
+    def _step(self, step: Step) -> None:
+        if isinstance(step, Nest):
+            call = f"{step.name}(frame, 0, {self.sizes(outer_count(step))})"
+            if step.guarded:
+                self.line("if frame[0] == DONE:")
+                call = f"    {call}"
+            self.line(call, str(step.loc or ""))
+        elif isinstance(step, Loop):
+            self._loop(step)
+        elif isinstance(step, Call):
+            self._library(step)
+        else:
+            self._matmul(step)
+
+    def _loop(self, step: Loop) -> None:
+        """Sizes that depend on where the loop is are computed inside of it."""
+        count, outer = self.sizes(step.count), self.sizes
+        self.sizes = Sizes(self.names, self.program.symbols, {})
+        with self.writer.block(f"for {step.symbol} in range({count}):", step.title):
+            self.line(f"frame[{step.slot}] = {step.symbol}")
+            at = len(self.writer.lines)
+            for inner in step.steps:
+                self._step(inner)
+            indent = "    " * self.writer.depth
+            self.writer.lines[at:at] = [indent + line for line in self.sizes.lines]
+        self.sizes = outer
 
     def _call(self, name: str, *arguments: str) -> str:
         return f"{self.module.backend(name)}({', '.join(arguments)})"

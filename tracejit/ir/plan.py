@@ -11,12 +11,12 @@ steps
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tracejit.ir.dims import Dim
 from tracejit.ir.loops import Nest
-from tracejit.ir.program import Call, Program, Step
+from tracejit.ir.program import Call, Loop, Program, Step
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ def accesses(step: Step) -> Access:
         written = frozenset(o.slot for o in step.operands if o.written and o.slot >= 0)
         loaded = frozenset(step.operands[k].slot for k in step.loaded)
         return Access(frozenset(s for s in loaded if s >= 0), written)
+    if isinstance(step, Loop):
+        inner = [accesses(s) for s in step.steps]
+        return Access(
+            frozenset().union(*(a.reads for a in inner)),
+            frozenset().union(*(a.writes for a in inner)),
+        )
     if isinstance(step, Call):
         return Access(
             frozenset(r.slot for r in step.inputs), frozenset(r.slot for r in step.outputs)
@@ -48,20 +54,27 @@ class Lifetime:
     last: int
 
 
-def lifetimes(program: Program) -> dict[int, Lifetime]:
-    """The lifetime of every buffer that a step touches, by frame slot; results live to the end."""
-    found: dict[int, Lifetime] = {}
+def lifetimes(program: Program) -> dict[int, list[Lifetime]]:
+    """When each buffer holds something, by frame slot; results live to the end.
+
+    A buffer is used again, for something else, where it is written but not read.
+    """
+    found: dict[int, list[Lifetime]] = {}
     slots = {b.slot: b for b in program.buffers}
     for number, step in enumerate(program.steps, 1):
         access = accesses(step)
         for slot in sorted(access.reads | access.writes):
-            if slot in slots:
-                first = found[slot].first if slot in found else number
-                found[slot] = Lifetime(first, number)
+            if slot not in slots:
+                continue
+            lives = found.setdefault(slot, [])
+            if lives and (slot in access.reads or slots[slot].result):
+                lives[-1] = Lifetime(lives[-1].first, number)
+            else:
+                lives.append(Lifetime(number, number))
     end = len(program.steps)
-    for slot, life in found.items():
+    for slot, lives in found.items():
         if slots[slot].result:
-            found[slot] = Lifetime(life.first, end)
+            lives[-1] = Lifetime(lives[-1].first, end)
     return found
 
 
@@ -90,7 +103,7 @@ def _lines(program: Program) -> Iterator[str]:
         yield f"  arena: {_sum(list(places.values()))} bytes in {count}"
     for place, nbytes in places.items():
         inside = [
-            f"{names[b.slot]} ({_steps(lives.get(b.slot))})"
+            f"{names[b.slot]} ({_steps(lives.get(b.slot, ()))})"
             for b in program.buffers
             if not b.result and not b.called and b.place == place
         ]
@@ -116,13 +129,17 @@ def _names(program: Program) -> dict[int, str]:
 def _title(step: Step) -> str:
     if isinstance(step, Nest):
         return step.title or step.name
+    if isinstance(step, Loop):
+        return f"{step.title}, {step.count} times"
     return f"call of {step.op}" if isinstance(step, Call) else "matmul"
 
 
-def _steps(life: Lifetime | None) -> str:
-    if life is None:
+def _steps(lives: Sequence[Lifetime]) -> str:
+    if not lives:
         return "unused"
-    return f"step {life.first}" if life.first == life.last else f"steps {life.first}-{life.last}"
+    spans = [f"{x.first}" if x.first == x.last else f"{x.first}-{x.last}" for x in lives]
+    shown = ", ".join(spans[:4]) + (", ..." if len(spans) > 4 else "")
+    return f"step {shown}" if len(spans) == 1 and "-" not in shown else f"steps {shown}"
 
 
 def _sum(sizes: list[Dim]) -> Dim:

@@ -52,6 +52,10 @@ class RowNests:
         self._carries: dict[Key, Carry] = {}
 
     def build(self) -> list[Nest]:
+        return [n if self.b.partial or not self.b.live else settled(n) for n in self.plain()]
+
+    def plain(self) -> list[Nest]:
+        """The nests with the axes that the fused node has."""
         b = self.b
         rows = [Code((), b.prologue)]
         self.rows = rows
@@ -84,8 +88,7 @@ class RowNests:
                 self._store([output], rows[min(b.stage(output.key), len(rows) - 1)])
         if not b.live:
             return [b.finish((), sections)]
-        nest = b.finish(self.outer, sections)
-        return [join_short_rows(chunked(collapse(nest)))]
+        return [b.finish(self.outer, sections)]
 
     def _full(self, map: Map) -> bool:
         return any(a in self.loop for a in maps.axes_of(map))
@@ -210,6 +213,11 @@ class RowNests:
             operands=tuple(b.operands),
         )
         return [first, replace(last, name=f"{b.name}_combine")]
+
+
+def settled(nest: Nest) -> Nest:
+    """The nest with the axes along which it runs best."""
+    return join_short_rows(chunked(collapse(nest)))
 
 
 def _chunk_size(extents: Sequence[Dim]) -> Dim:

@@ -12,7 +12,7 @@ from tracejit.ir.dims import Dim
 from tracejit.ir.loops import Compute, Load, Nest, Put, Section, Store, Take
 from tracejit.ir.opdef import OPS
 from tracejit.ir.pprint import format_attr
-from tracejit.ir.program import Call, MatMul, MemRef, Program, Step
+from tracejit.ir.program import Call, Loop, MatMul, MemRef, Program, Step
 from tracejit.ir.types import SHORT_NAMES
 from tracejit.source import Loc
 
@@ -105,10 +105,7 @@ def _program(program: Program) -> Iterator[str]:
         yield "computes nothing: the results are sizes, constants or arguments"
     else:
         yield f"runs {_count(len(program.steps), 'step')}"
-    for number, step in enumerate(program.steps, 1):
-        first, *more = _step(step)
-        yield f"  {number}. {first}"
-        yield from (f"     {line}" for line in more)
+    yield from _steps(program.steps, "  ")
     places = program.places
     results = [b.nbytes for b in program.buffers if b.result]
     if results:
@@ -122,10 +119,24 @@ def _program(program: Program) -> Iterator[str]:
         yield "and no temporaries"
 
 
+def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
+    for number, step in enumerate(steps, 1):
+        if isinstance(step, Loop):
+            yield f"{indent}{number}. {step.title}, {step.count} times:"
+            yield from _steps(step.steps, indent + "   ")
+            continue
+        first, *more = _step(step)
+        yield f"{indent}{number}. {first}"
+        yield from (f"{indent}   {line}" for line in more)
+
+
 def _step(step: Step) -> Iterator[str]:
     if isinstance(step, MatMul):
         return _matmul(step)
-    return _call(step) if isinstance(step, Call) else _nest(step)
+    if isinstance(step, Call):
+        return _call(step)
+    assert isinstance(step, Nest)
+    return _nest(step)
 
 
 def _call(step: Call) -> Iterator[str]:
