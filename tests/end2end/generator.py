@@ -353,8 +353,15 @@ def _arithmetic(p: Program) -> str:
     name = p._pick()
     other = p.operand(name)
     op = p.chance("+", "-", "*", "+", "-", "*", "/", ">", "==")
+    if op == "/" and _any_complex(p, name, other):
+        op = "*"  # How the quotient of complex numbers is rounded is not fixed.
     pair = f"{name} {op} {other}" if p.rng.random() < 0.7 else f"{other} {op} {name}"
     return f"{p._new()} = {pair}"
+
+
+def _any_complex(p: Program, *names: str) -> bool:
+    found = (p.state.get(name.split("[")[0]) for name in names)
+    return any(np.iscomplexobj(x) for x in found)
 
 
 def _function(p: Program) -> str:
@@ -435,7 +442,11 @@ def _set_mask(p: Program) -> str:
 
 def _in_place(p: Program) -> str:
     name = p._pick()
-    return f"{name} {p.chance('+=', '-=', '*=', '/=', '+=')} {p.operand(name)}"
+    other = p.operand(name)
+    op = p.chance("+=", "-=", "*=", "/=", "+=")
+    if op == "/=" and _any_complex(p, name, other):
+        op = "*="
+    return f"{name} {op} {other}"
 
 
 def _write_function(p: Program) -> str:
@@ -446,7 +457,8 @@ def _write_function(p: Program) -> str:
     return p.chance(
         f"np.copyto({name}, {other})", f"np.add({name}, {other}, out={name})", f"{name}.fill({p.number()})",
         f"np.multiply({other}, 2, out={name})", f"np.copyto({name}, {other}, where={name} > 0)",
-        f"np.putmask({name}, {name} > 1, {p.number()})", f"np.negative({name}, out={name})",
+        # (np.negative of a strided array into itself is wrong in NumPy 2.4.)
+        f"np.putmask({name}, {name} > 1, {p.number()})", f"np.subtract(0, {name}, out={name})",
         f"np.add({name}, 1, out={name}, where={name} > 0)",
         f"np.maximum({name}, {other}, out={name})",
     )  # fmt: skip

@@ -38,6 +38,14 @@ def call(function: Any, arguments: list[np.ndarray]) -> tuple[Any, Exception | N
         return None, error
 
 
+def is_ordinary(x: Any) -> bool:
+    """Whether no number is so large, or NaN, that it is not defined what becomes of it."""
+    if not isinstance(x, (np.ndarray, np.generic)) or not x.size:
+        return True
+    with np.errstate(all="ignore"):
+        return bool(np.all(np.isfinite(x))) and float(np.max(np.abs(x.astype("c16")))) < 1e6
+
+
 def sharing(arrays: list[Any]) -> list[list[bool]]:
     return [[bool(np.shares_memory(a, b)) for b in arrays] for a in arrays]
 
@@ -84,6 +92,8 @@ def check_call(program: Program, function: Any, jitted: Any, variant: int) -> No
         assert type(want) is type(got)
     wants, gots = [*wanted, *leaves(want)], [*given, *leaves(got)]
     assert len(wants) == len(gots)
+    if variant and not all(map(is_ordinary, wants)):
+        return
     for k, (x, y) in enumerate(zip(wants, gots, strict=True)):
         place = f"argument {k}" if k < len(wanted) else f"result {k - len(wanted)}"
         compare(x, y, f"call {variant}, {place}")

@@ -113,7 +113,7 @@ class Outputs:
             self.provenance.note("a result that NumPy gives as a view is a copy")
         elif cell.origin != "temporary":
             return self._view(leaf, "param", self._param(leaf), ())
-        elif len(self._members[cell]) > 1 or _is_guarded(leaf):
+        elif len(self._members.get(cell, ())) > 1 or _is_guarded(leaf):
             value = cell.value
             steps: tuple[Any, ...] = ()
             if isinstance(cell.layout, Order):

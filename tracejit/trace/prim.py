@@ -340,8 +340,11 @@ def iota(shape: Any, axis: int, dtype: Any = np.int64) -> Tensor:
     return from_value(apply_op("iota", [], attrs))
 
 
-def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
-    """Tensors of one dtype and rank along `axis` (non-negative); other dims must agree."""
+def concatenate(parts: Sequence[Tensor], axis: int, like: Sequence[Tensor] | None = None) -> Tensor:
+    """Tensors of one dtype and rank along `axis` (non-negative); other dims must agree.
+
+    The result lies in memory as NumPy lays out that of `like`, by default the parts themselves.
+    """
     trace = current()
     first = parts[0]
     for other in parts[1:]:
@@ -356,7 +359,9 @@ def concatenate(parts: Sequence[Tensor], axis: int) -> Tensor:
     if len(parts) == 1:
         return copy(first)
     return laid_out_like(
-        apply_op("concatenate", [t.value for t in parts], {"axis": axis}), parts, repeated=True
+        apply_op("concatenate", [t.value for t in parts], {"axis": axis}),
+        parts if like is None else like,
+        repeated=True,
     )
 
 

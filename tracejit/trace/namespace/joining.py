@@ -64,7 +64,7 @@ def concatenate(
                 f"Cannot cast {describe(p)} to {target!r} according to the rule '{casting}'",
             )
     where = normalize_axis(axis, parts[0].ndim)
-    result = prim.concatenate([cast(p, target) for p in parts], where)
+    result = prim.concatenate([cast(p, target) for p in parts], where, like=parts)
     return put_out(out, result, "concatenate", casting)
 
 
