@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from docs.generate_functions import VERSION, render
-from tracejit import config, jit
+from tracejit import config, errors, jit
 from tracejit.ir.pprint import format_graph
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -80,9 +80,13 @@ def test_differences_are_as_written(fn, args, expected):
         np.testing.assert_array_equal(jit(fn)(*args), expected)
 
 
-def test_views_of_arguments_are_copies_and_results_are_contiguous():
+def test_memory_of_results():
     x = np.ones((3, 4))
-    assert not np.shares_memory(jit(lambda x: x[1:])(x), x)
+    assert np.shares_memory(jit(lambda x: x[1:])(x), x)
+    assert jit(lambda x: x[:])(x) is x
+    assert not np.shares_memory(jit(lambda x: np.einsum("ii->i", x))(x[:, :3]), x)
+    with pytest.raises(errors.MutationError):
+        jit(lambda x: np.copyto(x, x))(np.broadcast_to(1.0, 3))
     assert jit(lambda x: x)(x) is x
     assert jit(lambda x: x.T * 1)(x).flags.c_contiguous
 

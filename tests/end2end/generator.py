@@ -99,7 +99,7 @@ class Program:
                 (
                     tuple(sizes[n] for n in shape),
                     dtype,
-                    # What may be written stays so: `np.copyto(x, x)` passes where nothing else does.
+                    # What may be written stays so: `np.copyto(x, x)` passes on any array.
                     layout if layout == "broadcast" else str(rng.choice(LAYOUTS[:-1])),
                 )
                 for shape, dtype, layout in kinds
@@ -369,8 +369,10 @@ def _function(p: Program) -> str:
     other = p.operand(name)
     return f"{p._new()} = " + p.chance(
         f"np.where({name} > 0, {name}, {other})", f"np.maximum({name}, {other})",
-        f"np.minimum({name}, {other})", f"np.abs({name})", f"-({name} * 1)", f"np.sqrt(np.abs({name}))",
-        f"np.clip({name}, -2, 2)", f"np.square({name})", f"np.sign({name})", f"({name} + {other}) * 0.5",
+        f"np.minimum({name}, {other})", f"np.abs({name})", f"-({name} * 1)",
+        f"np.sqrt(np.abs({name}))",
+        f"np.clip({name}, -2, 2)", f"np.square({name})", f"np.sign({name})",
+        f"({name} + {other}) * 0.5",
     )  # fmt: skip
 
 
@@ -455,7 +457,8 @@ def _write_function(p: Program) -> str:
     if not p.state[name].flags.writeable:  # NumPy lets np.copyto(x, x) pass.
         return f"np.add({name}, {other}, out={name})"
     return p.chance(
-        f"np.copyto({name}, {other})", f"np.add({name}, {other}, out={name})", f"{name}.fill({p.number()})",
+        f"np.copyto({name}, {other})", f"np.add({name}, {other}, out={name})",
+        f"{name}.fill({p.number()})",
         f"np.multiply({other}, 2, out={name})", f"np.copyto({name}, {other}, where={name} > 0)",
         # (np.negative of a strided array into itself is wrong in NumPy 2.4.)
         f"np.putmask({name}, {name} > 1, {p.number()})", f"np.subtract(0, {name}, out={name})",

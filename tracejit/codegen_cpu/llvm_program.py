@@ -57,7 +57,8 @@ def frame_layout(program: Program) -> FrameLayout:
     """Give words to the results and to results of rank 0, which need no other memory."""
     words = program.frame_words + 1
     results = []
-    for result in (*program.results, *program.views):
+    given: list[Result | ResultPart] = [*program.results, *program.views]
+    for result in given:
         results.append(words)
         words += 1 + 2 * len(result.ref.shape)
     # The memory of a result of higher rank is handed to an array, so it cannot lie here.

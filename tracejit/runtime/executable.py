@@ -74,7 +74,8 @@ class Spec:
             for number, (source, param) in enumerate(zip(sources, program.params, strict=True))
         ]
         inputs += [self._guard(source, expected) for source, expected in guards]
-        given = iter(zip((*program.results, *program.views), result_words, strict=True))
+        shown: list[Result | ResultPart] = [*program.results, *program.views]
+        given = iter(zip(shown, result_words, strict=True))
         outputs = []
         for kind in results:
             if kind.kind in ("array", "scalar", "view", "part"):

@@ -20,7 +20,7 @@ from tracejit.trace import prim, views
 from tracejit.trace.captures import Provenance
 from tracejit.trace.context import Trace, current, fail
 from tracejit.trace.generators import is_generator
-from tracejit.trace.layout import Decisions, Order, Strides
+from tracejit.trace.layout import Decisions, Order, Strides, reshaped
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container
 from tracejit.trace.size import Size, as_dim
 from tracejit.trace.tensor import Cell, Tensor, ViewStep
@@ -109,11 +109,11 @@ class Outputs:
 
     def _array(self, leaf: Tensor) -> Output:
         cell = leaf.cell
-        if not all(step.op for step in leaf.path):
-            self.provenance.note("a result that NumPy gives as a view is a copy")
-        elif cell.origin != "temporary":
+        if not all(step.op and step.layout is not None for step in leaf.path):
+            return self._copy(leaf)
+        if cell.origin != "temporary":
             return self._view(leaf, "param", self._param(leaf), ())
-        elif len(self._members.get(cell, ())) > 1 or _is_guarded(leaf):
+        if len(self._members.get(cell, ())) > 1 or _is_guarded(leaf):
             value = cell.value
             steps: tuple[Any, ...] = ()
             if isinstance(cell.layout, Order):
@@ -127,12 +127,20 @@ class Outputs:
             return self._view(leaf, "result", number, steps)
         return Output("array", self._add(leaf.value, id(leaf)))
 
+    def _copy(self, leaf: Tensor) -> Output:
+        self.provenance.note("a result that NumPy gives as a view is a copy")
+        return Output("array", self._add(leaf.value, id(leaf)))
+
     def _view(self, leaf: Tensor, kind: str, of: int, steps: tuple[Any, ...]) -> Output:
         key = ("view", id(leaf))
         if key not in self._numbers:
+            try:
+                memory = _memory(leaf)
+            except _NoView:
+                return self._copy(leaf)
             self._numbers[key] = len(self.views)
             found = (*steps, *(self._step(step) for step in leaf.path))
-            self.views.append(ResultView(kind, of, found, _memory(leaf)))
+            self.views.append(ResultView(kind, of, found, memory))
         return Output("view", self._numbers[key])
 
     def _step(self, step: ViewStep) -> tuple[str, dict[str, Any]]:
@@ -176,9 +184,10 @@ class Outputs:
 
 
 def _memory(leaf: Tensor) -> ViewMemory | None:
-    """Where a view lies in its cell; None where that depends on traced values."""
-    if any(step.indices or step.layout is None for step in leaf.path):
-        return None
+    """Where a view lies in its cell; None where that depends on traced values.
+
+    Raises _NoView for one that its strides do not allow, such as `x.flat`.
+    """
 
     def ask(guards: bool) -> ViewMemory:
         decisions = Decisions(current(), guards)
@@ -186,13 +195,22 @@ def _memory(leaf: Tensor) -> ViewMemory | None:
         offset: Dim = 0
         for step in leaf.path:
             assert step.layout is not None
+            if step.op == "reshape":
+                target = decisions.trace.shape(step.attrs["shape"])
+                if reshaped(shape, strides, target, decisions) is None:
+                    raise _NoView
             offset = offset + _offset(step, strides, leaf.itemsize)
             shape, strides = step.layout(shape, strides, decisions)
+            shape, strides = decisions.trace.shape(shape), decisions.trace.shape(strides)
         writeable = all(step.write is not None for step in leaf.path)
         return ViewMemory(leaf.dtype, shape, strides, offset, writeable)
 
     found: ViewMemory = views.asked(ask)
-    return found
+    return None if any(step.indices for step in leaf.path) else found
+
+
+class _NoView(Exception):
+    pass
 
 
 def _offset(step: ViewStep, strides: Strides, itemsize: int) -> Dim:

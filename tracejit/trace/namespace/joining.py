@@ -330,7 +330,7 @@ def _roll(x: Tensor, by: Any, axis: int) -> Tensor:
     if isinstance(by, Tensor):
         by = by.__index__()
     if by == 0 or size == 0:
-        return x
+        return prim.copy(x)
     if by > 0:
         by = by if by < size else by % size
         cut = size - by
