@@ -198,14 +198,13 @@ def test_views_of_results_keep_them_alive() -> None:
 
 
 def test_results_are_writable_and_apart() -> None:
-    function = jit(lambda x: (x * 2, x * 2, x[1:], np.broadcast_to(x, (3, 4)) + 0, x.T))
+    function = jit(lambda x: (x * 2, x * 2, x[1:] + 0, np.broadcast_to(x, (3, 4)) + 0))
     x = random((4,))
     results = function(x)
     for k, a in enumerate(results):
-        for b in results[k + 1 :]:
+        for b in (*results[k + 1 :], x):
             assert not np.shares_memory(a, b)
-        if not np.shares_memory(a, x):
-            a[...] = 99
+        a[...] = 99
     assert_equal(x, random((4,)))
     assert_equal(function(x)[0], x * 2)
 
