@@ -77,6 +77,13 @@ def test_python_ints_beyond_int64():
     x = np.ones(3)
     for _ in range(2):
         np.testing.assert_array_equal(f(x, 2), x + 2)
+    for k in (2**63, 2**64 - 1):
+        large = f(x.astype("u8"), k - 1)
+        assert large.dtype == np.uint64
+        np.testing.assert_array_equal(large, x.astype("u8") + (k - 1))
+        np.testing.assert_array_equal(f(x, k), x + k)
+        with pytest.raises(OverflowError):
+            f(x.astype("i8"), k)
     with pytest.raises(errors.ArgumentError, match="does not fit into int64"):
         f(x, 2**70)  # a listed difference
     np.testing.assert_array_equal(f(x, 3), x + 3)

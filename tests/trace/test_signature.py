@@ -164,7 +164,7 @@ def test_refused_arguments():
     with pytest.raises(errors.ArgumentError, match="is a masked array"):
         f(np.ma.masked_array([1.0], [True]))
     with pytest.raises(errors.ArgumentError, match="does not fit into int64"):
-        f(2**63)
+        f(2**64)
     with pytest.raises(errors.ArgumentError, match=r"has dtype (float128|longdouble)"):
         f(np.ones(2, np.longdouble))
 

@@ -42,10 +42,17 @@ def lift(x: Any) -> Tensor:
         return from_value(trace.builder.const(x, bool))
     if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
         kind = next(k for k in _WEAK_DTYPES if isinstance(x, k))
+        dtype = _WEAK_DTYPES[kind]
+        if kind is int and x >= 2**63:
+            dtype = np.dtype("u8")
         try:
-            return from_value(trace.builder.const(x, _WEAK_DTYPES[kind]), weak=kind)
+            return from_value(trace.builder.const(x, dtype), weak=kind)
         except OverflowError:
-            fail(errors.DTypeError, f"the Python int {x} does not fit into int64")
+            fail(
+                errors.IntegerOverflowError,
+                f"the Python int {x} does not fit into {dtype}",
+                f"float({x}), where a float is meant",
+            )
     if isinstance(x, np.generic):
         _check_dtype(x.dtype)
         return from_value(trace.builder.const(x, x.dtype))

@@ -189,12 +189,15 @@ class Signature:
         if kind is float or kind is complex or kind is np.random.Generator:
             return LEAF
         if kind is int:
-            if not -(2**63) <= value < 2**63:
-                raise errors.ArgumentError(
-                    f"argument `{path}` of `{self.name}` is the Python int {_short(value)}, "
-                    "which does not fit into int64\n  instead: pass it as a float or a NumPy array"
-                )
-            return LEAF
+            if -(2**63) <= value < 2**63:
+                return LEAF
+            if 0 < value < 2**64:
+                # No traced number, which is an int64, can stand for it.
+                return TreeDef("static", self.static(value, path))
+            raise errors.ArgumentError(
+                f"argument `{path}` of `{self.name}` is the Python int {_short(value)}, which "
+                "does not fit into int64 or uint64\n  instead: pass it as a float"
+            )
         if isinstance(value, TensorSpec):
             self._check_array(value, path)
             return LEAF

@@ -51,7 +51,7 @@ def compare(op: str, a: Any, b: Any) -> Tensor:
 
 def _beyond(x: Tensor, number: Tensor, relation: Callable[[int, int], bool]) -> Tensor | None:
     """The comparison of `x` with a Python int that its dtype cannot hold; None if it can."""
-    if x.dtype.kind not in "iu" or x.dtype == np.int64:
+    if x.dtype.kind not in "iu":
         return None
     known, param = prim.known_int(number)
     bounds = np.iinfo(x.dtype)

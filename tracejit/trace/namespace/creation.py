@@ -67,7 +67,7 @@ def full(
     shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None,
     like: Any = None,
 ) -> Tensor:  # fmt: skip
-    value = strong(fill_value)
+    value = lift(fill_value)
     return filled(shape, value, value.dtype if dtype is None else dtype, order)
 
 

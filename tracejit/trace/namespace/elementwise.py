@@ -60,8 +60,8 @@ def clip(
     a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *,
     min: Any = None, max: Any = None, **kwargs: Any,
 ) -> Tensor:  # fmt: skip
-    low = min if a_min is None else a_min
-    high = max if a_max is None else a_max
+    low = _bound(a, min if a_min is None else a_min, ">=")
+    high = _bound(a, max if a_max is None else a_max, "<=")
     if low is None and high is None:
         result = elementwise("positive", strong(a))
     elif low is None:
@@ -73,6 +73,21 @@ def clip(
         bound = cast(low, dtype), cast(high, dtype)
         result = elementwise("minimum", elementwise("maximum", cast(a, dtype), bound[0]), bound[1])
     return put_out(out, result, "clip")
+
+
+def _bound(a: Any, bound: Any, relation: str) -> Any:
+    """`bound`, or None where it is a Python int that every value of the dtype of `a` is within."""
+    dtype = strong(a).dtype
+    if bound is None or dtype.kind not in "iu" or prim.operand_dtype(bound) is not int:
+        return bound
+    info, number = np.iinfo(dtype), lift(bound)
+    known, from_argument = prim.known_int(number)
+    end, excess = (info.min, "<=") if relation == ">=" else (info.max, ">=")
+    if known is None or (known > end if relation == ">=" else known < end):
+        return bound
+    if from_argument:
+        current().guard_scalar(number.value, excess, int(end), f"it bounds no {dtype}")
+    return None
 
 
 @is_method("clip")
@@ -239,8 +254,8 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
 
 @implements(np.round, np.around, method="round")
 def round_(a: Any, decimals: int = 0, out: Any = None) -> Tensor:
-    x = strong(a)
-    return put_out(out, _as_kind(x, _round(x, int(decimals))), "rint", "same_kind")
+    result = _round(strong(a), int(decimals))
+    return put_out(out, prim.scalar(result), "rint", "same_kind")
 
 
 def _round(x: Tensor, decimals: int) -> Tensor:
@@ -422,7 +437,8 @@ def size(a: Any, axis: Any = None) -> Any:
 @implements(np.result_type)
 def result_type(*arrays_and_dtypes: Any) -> np.dtype:
     kinds = [prim.operand_dtype(x) if prim.any_traced(x) else x for x in arrays_and_dtypes]
-    return np.result_type(*(k(0) if k in (int, float, complex) else k for k in kinds))
+    weak = (int, float, complex)
+    return np.result_type(*(k(0) if any(k is w for w in weak) else k for k in kinds))
 
 
 @implements(np.can_cast)
