@@ -198,6 +198,7 @@ def broadcast_to(x: Tensor, shape: Any) -> Tensor:
         wanted = ", ".join(trace.describe(d) for d in target)
         fail(errors.ShapeError, f"cannot broadcast {describe(x)} to ({wanted})")
     target = trace.shape(target)
+    x = _aligned(x, target)
     return x.view(
         ViewStep(
             lambda value: apply_op("broadcast_to", [value], {"shape": target}),
@@ -207,6 +208,16 @@ def broadcast_to(x: Tensor, shape: Any) -> Tensor:
             {"shape": target},
         )
     )
+
+
+def _aligned(x: Tensor, target: Shape) -> Tensor:
+    """`x` with dims that broadcast to `target` as they are written, not only under the guards."""
+    hint = current().hint
+    old = x.type.shape
+    pairs = list(zip(old, target[len(target) - len(old) :], strict=True))
+    if all(d in (1, t) for d, t in pairs):
+        return x
+    return reshape(x, tuple(1 if hint(d) == 1 != hint(t) else t for d, t in pairs))
 
 
 def _broadcast_strides(shape: Shape, strides: Strides, target: Shape) -> Strides:
