@@ -43,7 +43,7 @@ def lift(x: Any) -> Tensor:
     if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
         kind = next(k for k in _WEAK_DTYPES if isinstance(x, k))
         dtype = _WEAK_DTYPES[kind]
-        if kind is int and x >= 2**63:
+        if isinstance(x, int) and x >= 2**63:
             dtype = np.dtype("u8")
         try:
             return from_value(trace.builder.const(x, dtype), weak=kind)
