@@ -221,8 +221,8 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     if not tensor.ndim:
         raise ValueError("Input array must be at least 1-d.")
     k = normalize_axis(axis, tensor.ndim)
-    before = (slice(None),) * k
-    return tuple(getitem(tensor, (*before, n, ...)) for n in range(tensor.shape[k].__index__()))
+    before, after = (slice(None),) * k, (...,) * (tensor.ndim > 1)  # Of rank 1: scalars.
+    return tuple(getitem(tensor, (*before, n, *after)) for n in range(tensor.shape[k].__index__()))
 
 
 # Repeating.

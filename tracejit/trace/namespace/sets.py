@@ -28,7 +28,9 @@ def _unique(
         "unique", x, sizes=1, axis=axis, index=index, inverse=inverse, counts=counts,
         equal_nan=bool(equal_nan),
     )  # fmt: skip
-    return found if isinstance(found, tuple) else (found,)
+    several = found if isinstance(found, tuple) else (found,)
+    # NumPy gives the inverse of a 0-d array as a 0-d array, no scalar.
+    return tuple(t if t.ndim else prim.fresh_array(t.value) for t in several)
 
 
 @implements(np.unique)
