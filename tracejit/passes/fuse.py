@@ -86,7 +86,7 @@ class _Fuser:
             return
         wanted = dict.fromkeys((group.find(), map) for group, map in requests)
         if len(wanted) > 1:
-            wanted = self._unite(value, wanted)
+            wanted = self._unite(value)
         if len(wanted) == 1:
             ((group, map),) = wanted
             if self._may_read(node, group, map) and self._join(node, group, map, stored):
@@ -330,23 +330,21 @@ class _Fuser:
 
     # Several groups that want one value.
 
-    def _unite(self, value: Value, wanted: dict[Request, None]) -> dict[Request, None]:
+    def _unite(self, value: Value) -> dict[Request, None]:
         """Merge groups that read `value` at every point and do not depend on each other."""
-        pending = list(wanted)
-        kept = [pending.pop(0)]
-        for group, map in pending:
-            group = group.find()
-            for k, (other, other_map) in enumerate(kept):
-                other = other.find()
-                if group is other:
+        tried: set[tuple[Request, Request]] = set()
+        while True:
+            wanted = dict.fromkeys((g.find(), m) for g, m in self.requests[value])
+            for (group, map), (other, other_map) in itertools.permutations(wanted, 2):
+                pair = (group, map), (other, other_map)
+                if group is other or pair in tried:
                     continue
+                tried.add(pair)
                 renaming = _axis_renaming(map, other_map)
                 if renaming is not None and self._merge(group, other, renaming):
-                    kept[k] = (other, other_map)
-                    break
+                    break  # the maps of the group have changed
             else:
-                kept.append((group, map))
-        return dict.fromkeys((g.find(), m) for g, m in kept)
+                return wanted
 
     def _merge(self, group: Group, into: Group, renaming: dict[int, int]) -> bool:
         """Move everything of `group` into `into`; False where that is not possible."""

@@ -100,6 +100,8 @@ def _is_value_and_write(graph: Graph, node: Node, following: Node) -> bool:
         return False
     if extents[0] == 1 or value in graph.results:
         return False
+    if any(k is not None and following.inputs[k] is value for k in following.reuses):
+        return False
     readers = [n for n in graph.nodes if value in n.inputs]
     whole = maps.identity(extents)
     if readers != [following] or node.attrs["maps"][0] != whole:

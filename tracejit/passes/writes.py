@@ -11,6 +11,7 @@ the later readers of an old version that get a copy, of just the part that they 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tracejit.ir.graph import Graph, Node, Value, uses
 from tracejit.ir.opdef import OPS
@@ -96,56 +97,82 @@ def _with_chains(graph: Graph) -> Graph:
     claimed: set[Node] = set()
     producer = {v: n for n in nodes for v in n.outputs}
     chains = {p: _chain(graph.results[r], producer) for p, r in graph.written}
-    rooted = {p for p, (_, root) in chains.items() if root is graph.params[p]}
+    rooted = {p for p, chain in chains.items() if chain.is_of(graph.params[p])}
     for p in sorted(rooted):
-        claimed.update(chains[p][0])
+        claimed.update(chains[p].writes)
     for p, r in graph.written:
         if p in rooted:
             continue
         param = graph.params[p]
-        chain: list[Node] = []
-        for node in chains[p][0]:
-            if node in claimed:
+        first = None
+        for node, straight in zip(chains[p].writes, chains[p].straight, strict=True):
+            if node in claimed or not straight:
                 break
-            chain.append(node)
-        if chain:
-            first = chain[-1]
-            claimed.update(chain)
-            position = OPS[first.op].in_place
-            assert position is not None
-            at, value = nodes.index(first), first.inputs[position]
-        else:
-            at, value = len(nodes), results[r]
-        if chain and value.type.shape != param.type.shape:
-            # The chain starts behind a view of other shape; it is left as it is, and copied.
-            at, value, chain = len(nodes), results[r], []
+            claimed.add(node)
+            first = node
+        at, value = len(nodes), results[r]
+        if first is not None:
+            base = written_input(first)
+            assert base is not None
+            at, value = nodes.index(first), base
         loc = next((n.loc for n in (producer.get(value),) if n is not None), None)
         new = Value(param.type, param.hint)
         write = Node("update", (param, value), (new,), whole(param.type), loc=loc)
         nodes.insert(at, write)
-        if chain:
-            found = substitute_inputs(first, {value: new})
-            nodes[nodes.index(first)] = found
+        if first is not None:
+            nodes[nodes.index(first)] = substitute_inputs(first, {value: new})
         else:
             results[r] = new
     return graph.with_(nodes=tuple(nodes), results=tuple(results))
 
 
-def _chain(value: Value, producer: dict[Value, Node]) -> tuple[list[Node], Value]:
-    """The writes that lead to `value`, the last one first, and what the first one writes into."""
-    chain: list[Node] = []
+@dataclass
+class _Chain:
+    """The writes that lead to a value, the last one first, and what the first one writes into.
+
+    `straight` says of each write whether its output has the elements where the value has them: the
+    views in between undo each other.
+    """
+
+    writes: list[Node]
+    straight: list[bool]
+    root: Value
+    root_straight: bool
+
+    def is_of(self, param: Value) -> bool:
+        """Whether these are writes into the memory of `param`, element by element."""
+        return self.root is param and self.root_straight
+
+
+def _chain(value: Value, producer: dict[Value, Node]) -> _Chain:
+    writes: list[Node] = []
+    straight: list[bool] = []
+    views: list[Node] = []
     while True:
         node = producer.get(value)
-        if node is None:
-            return chain, value
-        base = written_input(node)
-        if base is not None:
-            chain.append(node)
+        base = None if node is None else written_input(node)
+        if node is not None and base is not None:
+            writes.append(node)
+            straight.append(not views)
             value = base
-        elif node.op in BIJECTIVE:
+        elif node is not None and node.op in BIJECTIVE:
+            if views and _undoes(views[-1], node):
+                views.pop()
+            else:
+                views.append(node)
             value = node.inputs[0]
         else:
-            return chain, value
+            return _Chain(writes, straight, value, not views)
+
+
+def _undoes(outer: Node, inner: Node) -> bool:
+    """Whether `outer` of `inner` is nothing at all."""
+    if outer.op != inner.op or outer.output.type.shape != inner.inputs[0].type.shape:
+        return False
+    if outer.op == "reshape":
+        return True
+    perm = tuple(inner.attrs["perm"][k] for k in outer.attrs["perm"])
+    return perm == tuple(range(len(perm)))
 
 
 class _Planner:
@@ -165,9 +192,9 @@ class _Planner:
             self.direct.setdefault(value, []).append(END)
         self.chained: set[Node] = set()
         for p, r in self.graph.written:
-            chain, root = _chain(self.graph.results[r], self.producer)
-            if root is self.graph.params[p]:
-                self.chained.update(chain)
+            chain = _chain(self.graph.results[r], self.producer)
+            if chain.is_of(self.graph.params[p]):
+                self.chained.update(chain.writes)
         self.owned_params = {self.graph.params[p] for p, _ in self.graph.written}
         self.replaced: dict[Value, Value] = {}
         self.nodes: list[Node] = []
