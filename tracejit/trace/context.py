@@ -82,6 +82,7 @@ class Trace:
         self.builder = Builder()
         self.hints: dict[str, int | None] = {}
         self.renamed: dict[str, Dim] = {}
+        self._canonical: dict[Dim, Dim] = {}
         self.run_time: dict[str, int] = {}
         self._decided: dict[str, tuple[Loc | None, str]] = {}
         self.captures: dict[int, tuple[np.ndarray, Any]] = {}
@@ -148,11 +149,17 @@ class Trace:
         """`dim` with everything that was decided since put in."""
         if isinstance(dim, int) or not self.renamed:
             return dim
+        known = self._canonical.get(dim)
+        if known is not None:
+            return known
+        found: Dim = dim
         while True:
-            found = dims.substitute(dim, self.renamed)
-            if found is dim or found == dim:
-                return found
-            dim = found
+            further = dims.substitute(found, self.renamed)
+            if further is found or further == found:
+                break
+            found = further
+        self._canonical[dim] = found
+        return found
 
     def shape(self, shape: Shape) -> Shape:
         return tuple(self.canonical(d) for d in shape) if self.renamed else shape
@@ -258,6 +265,7 @@ class Trace:
 
     def _rename(self, name: str, other: Dim, reason: str) -> None:
         self.renamed[name] = other
+        self._canonical.clear()
         if name in self.run_time:
             self._decided[name] = (user_loc(), reason)
 
