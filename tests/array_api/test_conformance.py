@@ -42,9 +42,8 @@ def of(space: Any, name: str) -> Any:
     return space
 
 
-def outcome(function: Any, call: Call) -> Any:
+def outcome(function: Any, args: Any, kwargs: Any) -> Any:
     """The result, or the exception."""
-    args, kwargs = copy.deepcopy(call)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -54,8 +53,9 @@ def outcome(function: Any, call: Call) -> Any:
 
 
 def check(mode: str, name: str, call: Call) -> None:
-    found = outcome(of(SPACES[mode], name), call)
-    expected = outcome(of(np, name), call)
+    mine, theirs = copy.deepcopy(call), copy.deepcopy(call)
+    found = outcome(of(SPACES[mode], name), *mine)
+    expected = outcome(of(np, name), *theirs)
     if isinstance(expected, Exception):
         kinds = [k for k in type(expected).__mro__ if k.__module__ == "builtins"]
         assert isinstance(found, kinds[0]), (found, expected)
@@ -71,6 +71,15 @@ def check(mode: str, name: str, call: Call) -> None:
         assert type(found) is type(expected) and found == expected
     else:
         assert_equal(found, expected)
+    assert shared(found, mine) == shared(expected, theirs)
+
+
+def shared(result: Any, call: Any) -> list[bool]:
+    """Of each array of the result and each that was passed, whether they share memory."""
+    results = result if isinstance(result, tuple) else (result,)
+    args = [x for item in call[0] for x in (item if isinstance(item, (list, tuple)) else [item])]
+    arrays = [x for x in args if isinstance(x, np.ndarray)]
+    return [isinstance(r, np.ndarray) and np.shares_memory(r, x) for r in results for x in arrays]
 
 
 def test_the_namespace_is_complete() -> None:

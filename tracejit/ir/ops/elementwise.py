@@ -141,19 +141,24 @@ op("reciprocal", np.reciprocal, flops=5,
 
 
 def _complex_sign(o: Scalars, x: Scalar) -> Scalar:
-    """x / |x|; along an axis where one part is infinite, NaN where both are."""
+    """x / |x|; along an axis where one part is infinite, NaN where both are.
+
+    Where |x| overflows, the imaginary part counts as the infinite one, as in NumPy.
+    """
     re, im = o.real(x), o.imag(x)
     size = o.call("hypot", re, im)
     infinite, zero, nan = size == np.inf, size == 0, (re != re) | (im != im)
-    both = (o.call("fabs", re) == np.inf) & (o.call("fabs", im) == np.inf)
+    along = o.call("fabs", re) == np.inf
+    both = along & (o.call("fabs", im) == np.inf)
+    one = o.call("copysign", o.const(1, re.dtype), im)
 
-    def part(a: Scalar) -> Scalar:
-        unit = o.select(o.call("fabs", a) == np.inf, _real_sign(o, a), 0)
+    def part(a: Scalar, unit: Scalar) -> Scalar:
         far = o.select(both, np.nan, unit)
         near = o.select(zero, 0, a / size)
         return o.select(size != size, np.nan, o.select(infinite, far, near))
 
-    return o.select(nan & ~infinite, complex(np.nan, np.nan), o.complex(part(re), part(im)))
+    parts = part(re, o.select(along, _real_sign(o, re), 0)), part(im, o.select(along, 0, one))
+    return o.select(nan & ~infinite, complex(np.nan, np.nan), o.complex(*parts))
 
 
 def _real_sign(o: Scalars, x: Scalar) -> Scalar:
