@@ -370,10 +370,13 @@ def test_norms(dtype: str) -> None:
             check(lambda x, o=order: np.linalg.matrix_norm(x, ord=o), y, ulp=64)
 
 
-def test_norm_errors() -> None:
+def test_norm_by_singular_values() -> None:
     for order in (2, -2, "nuc"):
-        with pytest.raises(errors.UnsupportedError, match="singular values"):
-            trace(lambda x, o=order: np.linalg.norm(x, o), values((3, 3)))
+        for shape, axis in (((3, 4), None), ((2, 4, 3), (0, 2))):
+            check(lambda x, o=order, k=axis: np.linalg.norm(x, o, k), values(shape), ulp=400)
+
+
+def test_norm_errors() -> None:
     with pytest.raises(errors.ShapeError, match="without axis"):
         trace(lambda x: np.linalg.norm(x, 1), values((2, 2, 2)))
 
