@@ -169,3 +169,14 @@ def test_equal_steps_of_a_loop_share_their_memory() -> None:
     assert len(program.steps) == 10
     assert not program.buffers
     assert all(isinstance(step, Nest) for step in program.steps)
+
+
+def test_a_value_overwrites_the_last_one_to_read_it() -> None:
+    def layers(x: Any, y: Any) -> Any:
+        t = np.exp(x @ y) + 1
+        u = np.tanh(t @ y) * 2
+        return u @ x
+
+    args = np.ones((5, 5)), np.ones((5, 5))
+    assert len(tracejit.jit(layers).program(*args).buffers) == 3
+    np.testing.assert_allclose(tracejit.jit(layers)(*args), layers(*args))

@@ -30,8 +30,10 @@ from tracejit.ir.program import (
 from tracejit.passes import maps
 from tracejit.passes.calls import checked_at_entry, library_call
 from tracejit.passes.index_nests import gather, scatter, take
+from tracejit.passes.maps import Map
 from tracejit.passes.nests import fused_nests
 from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, update
+from tracejit.passes.reads import element_reads
 from tracejit.passes.results import finish_results, finish_views
 from tracejit.passes.stripes import striped
 
@@ -54,6 +56,8 @@ class Lowering:
         self.free: list[tuple[int, Dim]] = []
         self.places = 0
         self.slots: dict[tuple[int, Dim], int] = {}
+        self.kept: set[Value] = set()
+        self.position = 0
         self.late = symbol_definers(graph).keys()
         self.params = tuple(
             self._param(value, layout, kind)
@@ -64,8 +68,8 @@ class Lowering:
 
     def run(self) -> Program:
         nodes = self.graph.nodes
-        position = 0
-        while position < len(nodes):
+        while self.position < len(nodes):
+            position = self.position
             following = nodes[position + 1] if position + 1 < len(nodes) else None
             lowered = 2
             if not striped(self, nodes[position], following):
@@ -73,7 +77,7 @@ class Lowering:
                 lowered = 1
             for k in range(position, position + lowered):
                 self._release(k)
-            position += lowered
+            self.position += lowered
         self._write_back()
         results = finish_results(self)
         scalar_guards = [g for g in self.graph.guards if isinstance(g, ScalarGuard)]
@@ -171,7 +175,7 @@ class Lowering:
     def _release(self, position: int) -> None:
         for value in self.last_use.get(position, ()):
             ref = self.memory.get(value)
-            if ref is not None:
+            if ref is not None and value not in self.kept:
                 self.release(ref)
 
     def release(self, ref: MemRef) -> None:
@@ -247,10 +251,43 @@ class Lowering:
         """Memory for what a fused node computes."""
         columns_first = self._reads_columns_first(node)
         self._take_over(node)
-        for value in node.outputs:
-            if value not in self.memory:
-                whole = value.type.shape == node.attrs["extents"]
-                self.allocate(value, columns_first and whole)
+        dying = self._dying(node)
+        for value, map in zip(node.outputs, node.attrs["maps"], strict=True):
+            if value in self.memory:
+                continue
+            if not columns_first and value not in self.result_roots:
+                found = next(
+                    (v for v, m in dying.items() if v.type == value.type and m == map), None
+                )
+                if found is not None:
+                    del dying[found]
+                    self.memory[value] = self.memory[found]
+                    self.kept.add(found)
+                    continue
+            whole = value.type.shape == node.attrs["extents"]
+            self.allocate(value, columns_first and whole)
+
+    def _dying(self, node: Node) -> dict[Value, Map]:
+        """Temporaries that an elementwise node is the last to read, and where it reads them.
+
+        What it computes at the same place may overwrite them: an element is read before.
+        """
+        last = set(self.last_use.get(self.position, ()))
+        if node.attrs["reduced"] or last.isdisjoint(node.inputs):
+            return {}
+        places: dict[int, list[tuple[Value, Map]]] = {}
+        for value, map in element_reads(node):
+            places.setdefault(self.memory[value].slot, []).append((value, map))
+        found = {}
+        for value in last.intersection(node.inputs):
+            ref = self.memory[value]
+            buffer = self.buffers.get(ref.slot)
+            if buffer is None or buffer.result or buffer.called or not ref.contiguous:
+                continue
+            reads = places.get(ref.slot, [])
+            if ref.offset == 0 and len(reads) == 1 and reads[0][0] is value:
+                found[value] = reads[0][1]
+        return found
 
     def _take_over(self, node: Node) -> None:
         """Put the outputs that are written in place where the inputs are that they replace."""

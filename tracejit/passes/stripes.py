@@ -19,13 +19,12 @@ import numpy as np
 
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
-from tracejit.ir.graph import Graph, Node, Value, producers
+from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.loops import Address, Fill, Index, Instr, Load, Nest, Put, Store, Take
-from tracejit.ir.opdef import OPS
 from tracejit.ir.program import Loop, MemRef, Step, contiguous_strides
 from tracejit.passes import maps
-from tracejit.passes.maps import Map
 from tracejit.passes.nest_builder import NestBuilder
+from tracejit.passes.reads import element_reads
 from tracejit.passes.row_nests import RowNests, settled
 
 STRIPE_ELEMENTS = 1 << 16
@@ -106,7 +105,7 @@ def _is_value_and_write(graph: Graph, node: Node, following: Node) -> bool:
     whole = maps.identity(extents)
     if readers != [following] or node.attrs["maps"][0] != whole:
         return False
-    return all(m == whole for v, m in _reads(following) if v is value)
+    return all(m == whole for v, m in element_reads(following) if v is value)
 
 
 def _rows_behind(lowering: Lowering, node: Node, following: Node) -> int | None:
@@ -124,7 +123,7 @@ def _rows_behind(lowering: Lowering, node: Node, following: Node) -> int | None:
         target = lowering.memory[following.inputs[number]]
         if len(map) > 1 and target.strides[axis] == target.dtype.itemsize:
             return None  # the rows are columns in memory
-        for read, at in _reads(node):
+        for read, at in element_reads(node):
             ref = lowering.memory[read]
             if ref.slot != slot:
                 continue
@@ -138,32 +137,6 @@ def _rows_behind(lowering: Lowering, node: Node, following: Node) -> int | None:
                 return None
             rows = max(rows, -offset)
     return rows
-
-
-def _reads(node: Node) -> list[tuple[Value, Map]]:
-    """What an elementwise fused node reads from memory, and where."""
-    (block,) = node.blocks
-    producer = producers(block)
-    found: dict[tuple[Value, Map], None] = {}
-    pending: list[tuple[Value, Map]] = []
-    for value, map in zip(block.results, node.attrs["maps"], strict=True):
-        inner = producer.get(value)
-        if inner is not None and inner.op == "update":
-            region = value.type.with_shape(tuple(inner.attrs["sizes"]))
-            source = inner.inputs[1]
-            pending.append((source, maps.operand_map(maps.within(map), region, source.type)))
-        else:
-            pending.append((value, map))
-    while pending:
-        value, map = maps.through_views(*pending.pop(), producer)
-        inner = producer.get(value)
-        if (value, map) in found:
-            continue
-        found[value, map] = None
-        if inner is not None and OPS[inner.op].kind == "elementwise":
-            out = inner.output.type
-            pending += [(v, maps.operand_map(map, out, v.type)) for v in inner.inputs]
-    return [(v, m) for v, m in found if producer.get(v) is None]
 
 
 class _Stripe:
