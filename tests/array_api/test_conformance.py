@@ -120,3 +120,8 @@ def test_interpreted_thoroughly(name: str, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_compiled_thoroughly(name: str, data: st.DataObject) -> None:
     check("fast_run", name, RECIPES[name](data.draw))
+
+
+def test_the_first_power_is_the_matrix() -> None:
+    x = np.eye(3)
+    assert np.shares_memory(SPACES["fast_run"].linalg.matrix_power(x, 1), x)

@@ -14,7 +14,8 @@ from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.contraction import Labels, contract
 from tracejit.trace.namespace.einsum import contract_all, diagonal
-from tracejit.trace.namespace.reductions import accumulate_over, array, given, store, sum_dtype
+from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.namespace.reductions import accumulate_over, given, store, sum_dtype
 from tracejit.trace.registry import FUNCTIONS, implements, is_method
 from tracejit.trace.tensor import Tensor, describe
 
@@ -23,7 +24,7 @@ from tracejit.trace.tensor import Tensor, describe
 
 def _pair(a: Any, b: Any, dtype: Any = None) -> tuple[Tensor, Tensor]:
     """Both operands in the dtype of the product."""
-    x, y = array(a), array(b)
+    x, y = strong(a), strong(b)
     common = prim.as_dtype(dtype) if given(dtype) else prim.result_dtype(x, y)
     return prim.cast(x, common), prim.cast(y, common)
 
@@ -257,7 +258,7 @@ def _axis_list(axes: Any) -> list[int]:
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Tensor:
-    tensors = [array(x) for x in arrays]
+    tensors = [strong(x) for x in arrays]
     if len(tensors) < 2:
         raise ValueError("Expecting at least two arrays.")
     for k, t in enumerate(tensors):
@@ -282,26 +283,19 @@ def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Tensor:
 
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: Any) -> Tensor:
-    x = array(a)
+    x = strong(a)
     if x.ndim < 2:
         fail(errors.ShapeError, f"matrix_power takes square matrices: {describe(x)}")
     _require_same(x, -1, x, -2, "matrix_power of a square matrix")
     power = int(n)
     if power < 0:
-        inverse = FUNCTIONS.get(np.linalg.inv)
-        if inverse is None:
-            fail(
-                errors.UnsupportedError,
-                "np.linalg.matrix_power with a negative exponent is not supported",
-                "compute the inverse outside the jitted function and pass it in",
-            )
-        x, power = inverse(x), -power
+        x, power = FUNCTIONS[np.linalg.inv](x), -power
     if power == 0:
         shape = x.type.shape
         rows, columns = prim.iota(shape, x.ndim - 2), prim.iota(shape, x.ndim - 1)
         return prim.cast(prim.elementwise("equal", rows, columns), x.dtype)
     result: Tensor | None = None
-    square = prim.copy(x)
+    square = x  # The first power is the array itself.
     while True:
         if power & 1:
             result = square if result is None else matmul(result, square)
@@ -329,7 +323,7 @@ def kron(a: Any, b: Any) -> Tensor:
 def cross(
     a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axis: Any = None
 ) -> Tensor:
-    x, y = array(a), array(b)
+    x, y = strong(a), strong(b)
     if x.ndim < 1 or y.ndim < 1:
         fail(errors.ShapeError, f"cross takes vectors: {describe(x)}, {describe(y)}")
     if axis is not None:
