@@ -209,3 +209,28 @@ def test_import_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_functions_of_numpy_are_jitted_as_they_are() -> None:
+    """Defaults that mean "not given" are no arguments."""
+    x = np.arange(6.0).reshape(2, 3)
+    for function, args, kwargs in [
+        (np.add, (x, x), {}),
+        (np.sum, (x,), {"axis": 0}),
+        (np.sum, (x,), {"axis": (0, 1), "keepdims": True}),
+        (np.max, (x,), {"axis": 1}),
+        (np.clip, (x, 1, 3), {}),
+        (np.std, (x,), {"correction": 1}),
+        (np.var, (x,), {"ddof": 1}),
+        (np.vecdot, (x, x), {}),
+        (np.vecdot, (x, x), {"axis": 0}),
+        (np.matmul, (x, x.T), {}),
+        (np.diff, (x,), {"n": 1}),
+        (np.zeros, ((2, 3),), {}),
+        (np.concatenate, ([x, x],), {"axis": 1}),
+        (np.linspace, (0.0, 1.0, 5), {}),
+        (np.unique_values, (x,), {}),
+    ]:
+        found, wanted = jit(function)(*args, **kwargs), function(*args, **kwargs)
+        assert type(found) is type(wanted)
+        np.testing.assert_allclose(found, wanted, rtol=1e-15)

@@ -83,12 +83,22 @@ class Arguments:
         return self.trees, self.types
 
 
+def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of `fn`; any, where a built-in function does not tell."""
+    try:
+        return list(inspect.signature(fn).parameters.values())
+    except ValueError:
+        kinds = {"args": inspect.Parameter.VAR_POSITIONAL, "kwargs": inspect.Parameter.VAR_KEYWORD}
+        return [inspect.Parameter(name, kind) for name, kind in kinds.items()]
+
+
 class Signature:
     """How arguments of `fn` are bound and flattened."""
 
     def __init__(self, fn: Callable[..., Any], static_names: Sequence[str] = ()) -> None:
         self.name = getattr(fn, "__name__", type(fn).__name__)
-        self.parameters = list(inspect.signature(fn).parameters.values())
+        self.parameters = _parameters(fn)
+        self.defaults = {p.name: p.default for p in self.parameters if p.default is not p.empty}
         self.signature = inspect.Signature(self.parameters)
         names = [p.name for p in self.parameters]
         takes_any = any(p.kind is p.VAR_KEYWORD for p in self.parameters)
@@ -157,7 +167,9 @@ class Signature:
             elif parameter.kind is parameter.VAR_KEYWORD:
                 kwargs |= value
             elif parameter.kind is parameter.KEYWORD_ONLY:
-                kwargs[parameter.name] = value
+                # A default is left to the function, which may tell it from what was given.
+                if value is not parameter.default:
+                    kwargs[parameter.name] = value
             else:
                 args.append(value)
         return args, kwargs
@@ -218,7 +230,8 @@ class Signature:
             return LEAF
         if callable(value):
             return TreeDef("static", self.static(value, path))
-        if path == self.owner:
+        if path == self.owner or (path in self.defaults and value is self.defaults[path]):
+            # A default that is no array or number stands for "not given".
             return TreeDef("static", Static((kind, id(value)), value))
         if kind.__module__.startswith("numpy.random"):
             raise errors.ArgumentError(

@@ -111,7 +111,7 @@ def linalg_outer(x1: Any, x2: Any, /) -> Tensor:
 
 def _reject(what: str, **arguments: Any) -> None:
     for name, value in arguments.items():
-        if given(value):
+        if given(value) and value is not False:
             fail(
                 errors.UnsupportedError,
                 f"{name}= of np.{what} is not supported",
@@ -162,8 +162,9 @@ def matmul(
     subok: bool = True,
     axes: Any = None,
     axis: Any = None,
+    keepdims: Any = None,
 ) -> Tensor:
-    _reject("matmul", axes=axes, axis=axis)
+    _reject("matmul", axes=axes, axis=axis, keepdims=keepdims)
     x, y = _pair(x1, x2, dtype)
     core_x: Labels = ("m", "k") if x.ndim > 1 else ("k",)
     core_y: Labels = ("k", "n") if y.ndim > 1 else ("k",)
@@ -175,7 +176,9 @@ def matmul(
 def vecdot(
     x1: Any, x2: Any, /, out: Any = None, *, axis: Any = -1, keepdims: bool = False,
     casting: str = "same_kind", dtype: Any = None, axes: Any = None, order: str = "K",
+    subok: bool = True,
 ) -> Tensor:  # fmt: skip
+    axis, keepdims = axis if given(axis) else -1, given(keepdims) and keepdims
     _reject("vecdot", axes=axes)
     x, y = _pair(x1, x2, dtype)
     axis = int(axis)
@@ -202,9 +205,9 @@ def _axis_last(x: Tensor, axis: Any) -> Tensor:
 @implements(np.matvec)
 def matvec(
     x1: Any, x2: Any, /, out: Any = None, *, casting: str = "same_kind", dtype: Any = None,
-    axes: Any = None, order: str = "K",
+    axes: Any = None, order: str = "K", subok: bool = True, axis: Any = None, keepdims: Any = None,
 ) -> Tensor:  # fmt: skip
-    _reject("matvec", axes=axes)
+    _reject("matvec", axes=axes, axis=axis, keepdims=keepdims)
     x, y = _pair(x1, x2, dtype)
     return store(out, _matrix_product("matvec", x, y, ("m", "k"), ("k",), ("m",)), casting)
 
@@ -212,9 +215,9 @@ def matvec(
 @implements(np.vecmat)
 def vecmat(
     x1: Any, x2: Any, /, out: Any = None, *, casting: str = "same_kind", dtype: Any = None,
-    axes: Any = None, order: str = "K",
+    axes: Any = None, order: str = "K", subok: bool = True, axis: Any = None, keepdims: Any = None,
 ) -> Tensor:  # fmt: skip
-    _reject("vecmat", axes=axes)
+    _reject("vecmat", axes=axes, axis=axis, keepdims=keepdims)
     x, y = _pair(x1, x2, dtype)
     result = _matrix_product("vecmat", _conjugate(x), y, ("k",), ("k", "n"), ("n",))
     return store(out, result, casting)

@@ -17,12 +17,12 @@ from tracejit.ir import dims
 from tracejit.ir.types import F2, F4, F8
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
+from tracejit.trace.namespace.elementwise import squares, strong
 from tracejit.trace.namespace.reductions import (
     MISSING,
     accumulate_over,
     argmax,
     argmin,
-    array,
     axes_of,
     count_of,
     cumprod,
@@ -101,15 +101,6 @@ def _degrees_of_freedom(count: Any, ddof: Any) -> Any:
     return prim.elementwise("maximum", prim.elementwise("subtract", count, ddof), 0)
 
 
-def _squared_magnitude(x: Tensor) -> Tensor:
-    if x.dtype.kind != "c":
-        return prim.elementwise("multiply", x, x)
-    real, imag = prim.elementwise("real", x), prim.elementwise("imag", x)
-    return prim.elementwise(
-        "add", prim.elementwise("multiply", real, real), prim.elementwise("multiply", imag, imag)
-    )
-
-
 def _variance(
     a: Any, axis: Any, dtype: Any, out: Any, ddof: Any, keepdims: Any, where: Any, mean: Any
 ) -> tuple[Tensor, Tensor]:
@@ -121,16 +112,16 @@ def _variance(
         center = prim.lift(mean)
     else:
         center = _divide(_sum_in(x, working, axes, True, mask), count_of(x, axes, True, mask))
-    squares = _squared_magnitude(prim.elementwise("subtract", x, center))
-    real_dtype = squares.dtype if working.kind == "c" and not given(dtype) else working
-    total = _sum_in(squares, real_dtype, axes, keep, mask)
+    squared = squares(prim.elementwise("subtract", x, center))
+    real_dtype = squared.dtype if working.kind == "c" and not given(dtype) else working
+    total = _sum_in(squared, real_dtype, axes, keep, mask)
     return x, _divide(total, _degrees_of_freedom(count_of(x, axes, keep, mask), ddof))
 
 
 def _ddof(ddof: Any, correction: Any) -> Any:
     if correction is MISSING:
         return ddof
-    if not isinstance(ddof, (int, float)) or ddof != 0:
+    if float(ddof) != 0:
         raise ValueError("ddof and correction can't be provided simultaneously.")
     return correction
 
@@ -176,7 +167,7 @@ def std(
 
 def weights_along(x: Tensor, weights: Any, axis: Any) -> Tensor:
     """The weights, brought into a shape that broadcasts against `x`."""
-    trace, w = current(), array(weights)
+    trace, w = current(), strong(weights)
     shape, wanted = w.type.shape, x.type.shape
     if len(shape) == len(wanted) and all(map(trace.same, shape, wanted)):
         return w
@@ -406,8 +397,8 @@ def _nan_variance(
     else:
         center = _divide(_sum_in(x, working, axes, True, mask), count)
     deviation = prim.cast(prim.elementwise("subtract", x, center), x.dtype)
-    squares = _squared_magnitude(deviation)
-    total = _sum_in(squares, sum_dtype(squares, dtype), axes, True, mask)
+    squared = squares(deviation)
+    total = _sum_in(squared, sum_dtype(squared, dtype), axes, True, mask)
     freedom = prim.elementwise("subtract", count, ddof)
     bad = prim.elementwise("less_equal", freedom, 0)
     result = prim.select(bad, prim.cast(np.nan, total.dtype), _divide(total, freedom))
