@@ -28,6 +28,12 @@ REAL_OF: dict[np.dtype, np.dtype] = {
 }
 COMPLEX_OF = {real: cplx for cplx, real in REAL_OF.items()}
 
+
+def real_of(dtype: np.dtype) -> np.dtype:
+    """The dtype of the real part."""
+    return REAL_OF.get(dtype, dtype)
+
+
 MATH_FUNCTIONS = {
     "sin": 1, "cos": 1, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "atan2": 2,
     "sinh": 1, "cosh": 1, "tanh": 1, "asinh": 1, "acosh": 1, "atanh": 1,

@@ -11,15 +11,11 @@ import numpy as np
 
 from tracejit.ir.opdef import elementwise_infer, op
 from tracejit.ir.ops.bodies import by_kind, math, same, wide
-from tracejit.ir.scalar import COMPLEX_OF, REAL_OF, Scalar, Scalars
+from tracejit.ir.scalar import COMPLEX_OF, Scalar, Scalars, real_of
 
 # fmt: off
 
 ALL_LOOPS = "? b B h H i I l L e f d F D"
-
-
-def real_dtype(x: np.dtype) -> np.dtype:
-    return REAL_OF.get(x, x)
 
 
 def _evaluate_complex(re: Any, im: Any) -> np.ndarray:
@@ -49,10 +45,10 @@ op("copy", body=same, flops=0, loops=ALL_LOOPS, evaluate=np.array,
 op("square", np.square, body=lambda o, x: x * x)
 op("conjugate", np.conjugate, flops=0,
    body=by_kind(n=same, c=lambda o, x: o.complex(o.real(x), -o.imag(x))))
-op("real", numpy=(np.real,), evaluate=np.real, infer=elementwise_infer(real_dtype),
+op("real", numpy=(np.real,), evaluate=np.real, infer=elementwise_infer(real_of),
    body=lambda o, x: o.real(x), loops=ALL_LOOPS, flops=0,
    doc="The real part; of a real number itself.")
-op("imag", numpy=(np.imag,), evaluate=np.imag, infer=elementwise_infer(real_dtype),
+op("imag", numpy=(np.imag,), evaluate=np.imag, infer=elementwise_infer(real_of),
    body=lambda o, x: o.imag(x), loops=ALL_LOOPS, flops=0,
    doc="The imaginary part; of a real number 0.")
 op("complex", evaluate=_evaluate_complex, infer=elementwise_infer(lambda re, im: COMPLEX_OF[re]),

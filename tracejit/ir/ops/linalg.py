@@ -14,6 +14,7 @@ import numpy as np
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim, Shape
 from tracejit.ir.opdef import Attrs, Infer, OpDef, register
+from tracejit.ir.scalar import real_of
 from tracejit.ir.types import F8, INTP, TensorType, broadcast_shapes
 
 
@@ -48,11 +49,6 @@ def lapack_dtype(*dtypes: np.dtype) -> np.dtype:
 
 
 _SINGLE = (np.dtype("f4"), np.dtype("c8"))
-
-
-def real_of(dtype: np.dtype) -> np.dtype:
-    """The dtype of the real part."""
-    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
 
 
 def shorter(shape: Shape) -> Dim:

@@ -27,7 +27,8 @@ from tracejit.trace.namespace.contraction import (
     drop_labels,
     sum_labels,
 )
-from tracejit.trace.namespace.reductions import array, given, store
+from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.namespace.reductions import given, store
 from tracejit.trace.registry import implements
 from tracejit.trace.size import wrap
 from tracejit.trace.tensor import Tensor, ViewStep, describe
@@ -68,9 +69,9 @@ def _operands(operands: Sequence[Any]) -> tuple[str, list[Tensor]]:
     if not operands:
         raise ValueError("must specify the einstein sum subscripts string and at least one operand")
     if isinstance(operands[0], str):
-        return operands[0].replace(" ", ""), [array(x) for x in operands[1:]]
+        return operands[0].replace(" ", ""), [strong(x) for x in operands[1:]]
     lists = list(operands[1::2])
-    tensors = [array(x) for x in operands[0 : 2 * len(lists) : 2]]
+    tensors = [strong(x) for x in operands[0 : 2 * len(lists) : 2]]
     text = ",".join(map(_sublist, lists))
     if len(operands) % 2:
         text += "->" + _sublist(operands[-1])

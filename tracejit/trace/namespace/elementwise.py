@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib import _function_base_impl
 
 from tracejit import errors
+from tracejit.ir.types import F8
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.arithmetic import write_out
@@ -21,6 +22,22 @@ def strong(x: Any) -> Tensor:
     """`x` as an array or NumPy scalar: a Python number gets its default dtype."""
     tensor = lift(x)
     return prim.scalar(tensor) if tensor.weak is not None else tensor
+
+
+def inexact(x: Any) -> Tensor:
+    """`x` as `strong` has it, ints and bools as float64."""
+    tensor = strong(x)
+    return prim.cast(tensor, F8) if tensor.dtype.kind in "biu" else tensor
+
+
+def squares(x: Tensor) -> Tensor:
+    """`abs(x)**2`, real."""
+    if x.dtype.kind != "c":
+        return prim.elementwise("multiply", x, x)
+    real, imag = prim.elementwise("real", x), prim.elementwise("imag", x)
+    return prim.elementwise(
+        "add", prim.elementwise("multiply", real, real), prim.elementwise("multiply", imag, imag)
+    )
 
 
 def put_out(out: Any, result: Tensor, name: str, casting: str = "same_kind") -> Tensor:

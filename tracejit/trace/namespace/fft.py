@@ -12,7 +12,8 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.trace import prim
 from tracejit.trace.context import current, fail
-from tracejit.trace.namespace.reductions import array, store
+from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.namespace.reductions import store
 from tracejit.trace.registry import FUNCTIONS, implements
 from tracejit.trace.size import Size, to_length, wrap
 from tracejit.trace.tensor import Tensor, describe
@@ -23,7 +24,7 @@ _REAL_OUTPUT = ("irfft", "hfft", "irfftn")
 
 
 def _input(a: Any, name: str) -> Tensor:
-    x = array(a)
+    x = strong(a)
     if name in _REAL_INPUT and x.dtype.kind == "c":
         fail(errors.DTypeError, f"np.fft.{name} takes real input: {describe(x)}", "x.real")
     return x
@@ -105,7 +106,7 @@ for _name in ("fft", "ifft", "rfft", "irfft"):
 
 
 def _shift(x: Any, axes: Any, sign: int) -> Tensor:
-    tensor = array(x)
+    tensor = strong(x)
     if axes is None:
         chosen = tuple(range(tensor.ndim))
     else:

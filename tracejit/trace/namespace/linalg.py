@@ -12,7 +12,8 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail, user_loc
-from tracejit.trace.namespace.reductions import MISSING, array, to_bool
+from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.namespace.reductions import MISSING, to_bool
 from tracejit.trace.registry import FUNCTIONS, implements
 from tracejit.trace.size import wrap
 from tracejit.trace.tensor import Tensor, describe
@@ -32,7 +33,7 @@ def fail_linalg(what: str) -> NoReturn:
 
 def _operand(x: Any, rank: int = 2) -> Tensor:
     """An array of a dtype that LAPACK takes, of at least this rank."""
-    tensor = array(x)
+    tensor = strong(x)
     if tensor.dtype == np.float16:
         fail(
             errors.DTypeError,
@@ -77,7 +78,7 @@ def _option(x: Any, name: str) -> bool:
 
 def _cutoff(x: Tensor, *values: Any) -> list[Tensor]:
     """The cutoff as an input, where one is given: a number, or one for each matrix."""
-    found = [array(v) for v in values if v is not None]
+    found = [strong(v) for v in values if v is not None]
     for t in found:
         if t.ndim > max(x.ndim - 2, 0):
             fail(errors.ShapeError, f"a cutoff for {describe(x)} has too many dims: {describe(t)}")
@@ -149,7 +150,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, ...]:
 
 @implements(np.linalg.tensorsolve)
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Tensor:
-    x, y = array(a), array(b)
+    x, y = strong(a), strong(b)
     if axes is not None:
         moved = [k for k in range(x.ndim) if k not in axes] + list(axes)
         x = views.transpose(x, moved)
@@ -166,7 +167,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Tensor:
 
 @implements(np.linalg.tensorinv)
 def tensorinv(a: Any, ind: Any = 2) -> Tensor:
-    x, split = array(a), int(ind)
+    x, split = strong(a), int(ind)
     if split <= 0:
         raise ValueError("Invalid ind argument.")
     front, back = x.type.shape[:split], x.type.shape[split:]
@@ -285,7 +286,7 @@ def svdvals(x: Any, /) -> Tensor:
 
 @implements(np.linalg.matrix_transpose)
 def matrix_transpose(x: Any, /) -> Tensor:
-    tensor = array(x)
+    tensor = strong(x)
     if tensor.ndim < 2:
         raise ValueError(f"Input array must be at least 2-dimensional, but it is {tensor.ndim}")
     return FUNCTIONS[np.swapaxes](tensor, -1, -2)
@@ -293,7 +294,7 @@ def matrix_transpose(x: Any, /) -> Tensor:
 
 @implements(np.linalg.diagonal)
 def diagonal(x: Any, /, *, offset: Any = 0) -> Tensor:
-    return FUNCTIONS[np.diagonal](array(x), offset, -2, -1)
+    return FUNCTIONS[np.diagonal](strong(x), offset, -2, -1)
 
 
 def singular_norm(x: Tensor, order: Any, axes: Sequence[int], keepdims: bool) -> Tensor:

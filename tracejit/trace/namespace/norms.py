@@ -8,32 +8,17 @@ from typing import Any
 import numpy as np
 
 from tracejit import errors
-from tracejit.ir.types import F8
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
+from tracejit.trace.namespace.elementwise import inexact, squares, strong
 from tracejit.trace.namespace.linalg import singular_norm
-from tracejit.trace.namespace.reductions import accumulate_over, array, max_, min_, sum_, to_bool
+from tracejit.trace.namespace.reductions import accumulate_over, max_, min_, sum_, to_bool
 from tracejit.trace.registry import implements
 from tracejit.trace.tensor import Tensor, describe
 
 
-def _inexact(x: Any) -> Tensor:
-    tensor = prim.lift(x)
-    return prim.cast(tensor, F8 if tensor.dtype.kind in "biu" else tensor.dtype)
-
-
-def _squares(x: Tensor) -> Tensor:
-    """`abs(x)**2`, real."""
-    if x.dtype.kind != "c":
-        return prim.elementwise("multiply", x, x)
-    real, imag = prim.elementwise("real", x), prim.elementwise("imag", x)
-    return prim.elementwise(
-        "add", prim.elementwise("multiply", real, real), prim.elementwise("multiply", imag, imag)
-    )
-
-
 def _euclidean(x: Tensor, axes: Sequence[int], keepdims: bool) -> Tensor:
-    return prim.elementwise("sqrt", accumulate_over("sum", _squares(x), axes, keepdims))
+    return prim.elementwise("sqrt", accumulate_over("sum", squares(x), axes, keepdims))
 
 
 def _vector_norm(x: Tensor, order: Any, axes: Sequence[int], keepdims: bool) -> Tensor:
@@ -75,7 +60,7 @@ def _matrix_norm(x: Tensor, order: Any, row: int, column: int, keepdims: bool) -
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
-    tensor = _inexact(x)
+    tensor = inexact(x)
     everything = tuple(range(tensor.ndim))
     keep = bool(keepdims)
     if axis is None:
@@ -99,13 +84,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Te
 
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Tensor:
-    tensor = _inexact(x)
+    tensor = inexact(x)
     return _vector_norm(tensor, ord, prim.normalize_axes(axis, tensor.ndim), bool(keepdims))
 
 
 @implements(np.linalg.matrix_norm)
 def matrix_norm(x: Any, /, *, keepdims: Any = False, ord: Any = "fro") -> Tensor:
-    tensor = _inexact(x)
+    tensor = inexact(x)
     if tensor.ndim < 2:
         fail(errors.ShapeError, f"matrix_norm takes matrices: {describe(tensor)}")
     return _matrix_norm(tensor, ord, tensor.ndim - 2, tensor.ndim - 1, bool(keepdims))
@@ -127,12 +112,12 @@ def _neighbours(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 
 @implements(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Tensor:
-    heights = array(y)
+    heights = strong(y)
     k = prim.normalize_axis(axis, heights.ndim)
     if x is None:
         width = prim.lift(dx)
     else:
-        points = array(x)
+        points = strong(x)
         along = 0 if points.ndim == 1 else prim.normalize_axis(axis, points.ndim)
         width = prim.elementwise("subtract", *_neighbours(points, along))
         if points.ndim == 1:

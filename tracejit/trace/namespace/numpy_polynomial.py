@@ -13,9 +13,8 @@ import numpy as np
 from numpy.polynomial import chebyshev, hermite, hermite_e, laguerre, legendre, polynomial
 
 from tracejit.ir.ops.series import call_series
-from tracejit.ir.types import F8
 from tracejit.trace import prim, views
-from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.namespace.elementwise import inexact, strong
 from tracejit.trace.namespace.polynomials import coefficients, stacked
 from tracejit.trace.namespace.shape import moveaxis
 from tracejit.trace.registry import FUNCTIONS, implements
@@ -25,10 +24,9 @@ Sum = Callable[[list[Any], Any], Any]
 """The value of a series at `x` from its coefficients."""
 
 
-def _inexact(c: Any) -> Tensor:
-    x = strong(c)
-    x = x if x.ndim else views.reshape(x, (1,))
-    return prim.cast(x, F8) if x.dtype.kind in "biu" else x
+def _series(c: Any) -> Tensor:
+    x = inexact(c)
+    return x if x.ndim else views.reshape(x, (1,))
 
 
 def _horner(c: list[Any], x: Any) -> Any:
@@ -72,7 +70,7 @@ _SUMS: dict[Any, Sum] = {
 
 def _value(function: Any, evaluate: Sum) -> Callable[..., Tensor]:
     def value(x: Any, c: Any, tensor: bool = True) -> Tensor:
-        series, points = _inexact(c), strong(x)
+        series, points = _series(c), strong(x)
         if tensor and points.ndim:
             shape = (*series.type.shape, *(1,) * points.ndim)
             series = views.reshape(series, shape)
@@ -175,7 +173,7 @@ def polyder(c: Any, m: Any = 1, scl: Any = 1, axis: int = 0) -> Tensor:
     order = m.__index__()
     if order < 0:
         raise ValueError("The order of derivation must be non-negative")
-    series = _inexact(c)
+    series = _series(c)
     k = prim.normalize_axis(axis, series.ndim)
     x: Any = moveaxis(series, k, 0)
     if not x.shape[0] > order:
@@ -195,7 +193,7 @@ def polyint(c: Any, m: Any = 1, k: Any = (), lbnd: Any = 0, scl: Any = 1, axis: 
     if len(constants) > order:
         raise ValueError("Too many integration constants")
     constants += [0] * (order - len(constants))
-    series = _inexact(c)
+    series = _series(c)
     at = prim.normalize_axis(axis, series.ndim)
     x: Any = moveaxis(series, at, 0)
     for constant in constants:
@@ -210,7 +208,7 @@ def polyint(c: Any, m: Any = 1, k: Any = (), lbnd: Any = 0, scl: Any = 1, axis: 
 
 @implements(polynomial.polyvalfromroots)
 def polyvalfromroots(x: Any, r: Any, tensor: bool = True) -> Tensor:
-    roots, points = _inexact(r), strong(x)
+    roots, points = _series(r), strong(x)
     if points.ndim and tensor:
         roots = views.reshape(roots, (*roots.type.shape, *(1,) * points.ndim))
     elif points.ndim and points.ndim >= roots.ndim:

@@ -149,11 +149,8 @@ def poly(seq_of_zeros: Any) -> Any:
     if not x.ndim:
         x = views.reshape(x, (1,))
     if x.ndim == 2:
-        eigenvalues = FUNCTIONS.get(np.linalg.eigvals)
-        if eigenvalues is None:
-            fail(errors.UnsupportedError, "np.poly of a matrix is not supported")
         # Complex eigenvalues of a real matrix come in pairs, and their polynomial is real.
-        found = poly(eigenvalues(x))
+        found = poly(FUNCTIONS[np.linalg.eigvals](x))
         return found if x.dtype.kind == "c" else FUNCTIONS[np.real](found).copy()
     elif x.ndim != 1:
         raise ValueError("input must be 1d or non-empty square 2d array.")
@@ -174,9 +171,6 @@ def roots(p: Any) -> Tensor:
     x = _vector(p)
     if x.ndim != 1:
         raise ValueError("Input must be a rank-1 array.")
-    eigenvalues = FUNCTIONS.get(np.linalg.eigvals)
-    if eigenvalues is None:
-        fail(errors.UnsupportedError, "np.roots is not supported")
     if x.dtype.kind in "biu":
         x = prim.cast(x, F8)
     n = x.shape[0].__index__() - 1
@@ -185,7 +179,7 @@ def roots(p: Any) -> Tensor:
     shape = (n, n)
     below = prim.cast(prim.iota(shape, 0) == prim.iota(shape, 1) + 1, x.dtype)
     first = views.reshape(-x[1:] / x[0], (1, n))
-    found: Tensor = eigenvalues(prim.concatenate([first, below[1:]], 0))
+    found: Tensor = FUNCTIONS[np.linalg.eigvals](prim.concatenate([first, below[1:]], 0))
     return found
 
 
@@ -196,13 +190,6 @@ def roots(p: Any) -> Tensor:
 def polyfit(
     x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
 ) -> Any:
-    solve = FUNCTIONS.get(np.linalg.lstsq)
-    if solve is None:
-        fail(
-            errors.UnsupportedError,
-            "np.polyfit is not supported inside a jitted function",
-            "compute it outside and pass the result as an argument",
-        )
     points, values = strong(x) + 0.0, strong(y) + 0.0
     order = deg.__index__() + 1
     _check_fit(points, values, order)
@@ -219,7 +206,7 @@ def polyfit(
         right = right * (weights[:, None] if right.ndim == 2 else weights)
     scale = np.sqrt(np.sum(left * left, axis=0))
     left = left / scale
-    solution, residuals, rank, singular = solve(left, right, rcond)
+    solution, residuals, rank, singular = FUNCTIONS[np.linalg.lstsq](left, right, rcond)
     c = (solution.T / scale).T
     if full:
         return c, residuals, rank, singular, rcond

@@ -14,7 +14,8 @@ from tracejit.ir.types import F4, F8, INTP, SHORT_NAMES
 from tracejit.trace import prim
 from tracejit.trace.context import current, fail
 from tracejit.trace.generators import TracedGenerator, draws, is_generator, refuse_random
-from tracejit.trace.namespace.reductions import array, store
+from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.namespace.reductions import store
 from tracejit.trace.registry import implements
 from tracejit.trace.size import Size, as_dim, to_length
 from tracejit.trace.tensor import Tensor, describe, fresh_array
@@ -113,7 +114,7 @@ def _distribution(name: str, spec: str, python: type) -> Callable[..., Any]:
     def draw(generator: TracedGenerator, *args: Any, **kwargs: Any) -> Tensor:
         given = _bound(name, wanted, args, kwargs)
         size = _size(given.pop("size"))
-        parameters = [array(value) for value in given.values()]
+        parameters = [strong(value) for value in given.values()]
         _check_fit(size, parameters)
         return _result(_drawn(generator, name, *parameters, size=size), size, parameters, python)
 
@@ -132,7 +133,7 @@ def _typed(name: str, spec: str) -> Callable[..., Any]:
         method = {"method": given.pop("method")} if "method" in given else {}
         if dtype not in (F4, F8):
             raise TypeError(f"Unsupported dtype {dtype} for {name}")
-        parameters = [array(value) for value in given.values()]
+        parameters = [strong(value) for value in given.values()]
         if out is not None:
             target = prim.lift(out)
             if target.dtype != dtype:
@@ -163,7 +164,7 @@ def _vector(name: str, spec: str) -> Callable[..., Any]:
     def draw(generator: TracedGenerator, *args: Any, **kwargs: Any) -> Tensor:
         given = _bound(name, wanted, args, kwargs)
         size = _size(given.pop("size"))
-        parameters = [array(value) for value in given.values()]
+        parameters = [strong(value) for value in given.values()]
         last = parameters[-1]
         if not last.ndim or (name == "dirichlet" and last.ndim != 1):
             fail(errors.ShapeError, f"{name} takes a vector: {describe(last)}")
@@ -181,7 +182,7 @@ def multivariate_normal(
     generator: TracedGenerator, mean: Any, cov: Any, size: Any = None,
     check_valid: str = "warn", tol: float = 1e-8, *, method: str = "svd",
 ) -> Tensor:  # fmt: skip
-    center, spread = array(mean), array(cov)
+    center, spread = strong(mean), strong(cov)
     if center.ndim != 1:
         raise ValueError("mean must be 1 dimensional")
     if spread.ndim != 2 or not all(
@@ -201,7 +202,7 @@ def integers(
     found = np.dtype(dtype)
     if found.kind not in "iub" or found not in SHORT_NAMES:
         raise TypeError(f"Unsupported dtype {found} for integers")
-    bounds = [array(0 if high is None else low), array(low if high is None else high)]
+    bounds = [strong(0 if high is None else low), strong(low if high is None else high)]
     _check_fit(shape, bounds)
     attrs = {"size": shape, "dtype": found, "endpoint": bool(endpoint)}
     drawn = _drawn(generator, "integers", *bounds, **attrs)
@@ -228,12 +229,12 @@ def choice(
     generator: TracedGenerator, a: Any, size: Any = None, replace: Any = True, p: Any = None,
     axis: Any = 0, shuffle: Any = True,
 ) -> Tensor:  # fmt: skip
-    population = array(a)
+    population = strong(a)
     shape = _size(size)
     along = prim.normalize_axis(axis, population.ndim) if population.ndim else 0
     if not population.ndim and population.dtype.kind not in "iu":
         raise ValueError("a must be a sequence or an integer, not " + type(a).__name__)
-    weights = [] if p is None else [prim.cast(array(p), F8)]
+    weights = [] if p is None else [prim.cast(strong(p), F8)]
     for t in weights:
         count = population.type.shape[along] if population.ndim else None
         if t.ndim != 1:
@@ -250,14 +251,14 @@ def permutation(generator: TracedGenerator, x: Any, axis: Any = 0) -> Tensor:
     count = _population(x)
     if count is not None:
         return _drawn(generator, "permutation_of_range", n=count)
-    tensor = array(x)
+    tensor = strong(x)
     along = prim.normalize_axis(axis, tensor.ndim)
     return _drawn(generator, "permutation", tensor, axis=along)
 
 
 @draws("permuted")
 def permuted(generator: TracedGenerator, x: Any, *, axis: Any = None, out: Any = None) -> Tensor:
-    tensor = array(x)
+    tensor = strong(x)
     along = None if axis is None else prim.normalize_axis(axis, tensor.ndim)
     return store(out, _drawn(generator, "permuted", tensor, axis=along), "no")
 

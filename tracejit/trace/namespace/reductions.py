@@ -33,12 +33,6 @@ def given(argument: Any) -> bool:
     return argument is not None and argument is not MISSING
 
 
-def array(x: Any) -> Tensor:
-    """The operand as NumPy's `asarray` has it: a Python number is no longer weak."""
-    tensor = prim.lift(x)
-    return prim.cast(tensor, tensor.dtype)
-
-
 def axes_of(axis: Any, x: Tensor) -> tuple[int, ...]:
     """The axes to reduce; a 0-d tensor accepts axis 0 and -1, as in NumPy."""
     if x.ndim == 0 and not isinstance(axis, (tuple, list, type(None))) and int(axis) in (0, -1):

@@ -18,7 +18,7 @@ from tracejit.ir.ops.special_functions import SPECIAL
 from tracejit.ir.types import F8
 from tracejit.trace import prim, views
 from tracejit.trace.context import fail
-from tracejit.trace.namespace.elementwise import strong
+from tracejit.trace.namespace.elementwise import inexact, strong
 from tracejit.trace.namespace.reductions import axes_of
 from tracejit.trace.namespace.ufuncs import implementation
 from tracejit.trace.registry import FUNCTIONS, when_imported
@@ -94,16 +94,11 @@ def _special(name: str, *xs: Any) -> Tensor:
 # Sums of exponentials.
 
 
-def _inexact(a: Any) -> Tensor:
-    x = strong(a)
-    return prim.cast(x, F8) if x.dtype.kind in "biu" else x
-
-
 def logsumexp(
     a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False
 ) -> Any:
     """The largest terms are taken out, as in SciPy, so that nothing overflows or is lost."""
-    x: Any = _inexact(a)
+    x: Any = inexact(a)
     if x.dtype.kind == "c":
         fail(errors.DTypeError, f"logsumexp of complex numbers is not supported: {describe(x)}")
     weights: Any = None
@@ -176,7 +171,7 @@ def log_softmax(x: Any, axis: Any = None) -> Tensor:
 
 
 def softplus(x: Any, **kwargs: Any) -> Tensor:
-    tensor = _inexact(x)
+    tensor = inexact(x)
     return FUNCTIONS[np.logaddexp](prim.cast(0, tensor.dtype), tensor, **kwargs)
 
 

@@ -13,7 +13,7 @@ from tracejit.ir.graph import Value
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
 from tracejit.trace.namespace.creation import as_shape
-from tracejit.trace.namespace.elementwise import put_out, strong
+from tracejit.trace.namespace.elementwise import strong
 from tracejit.trace.prim import cast, normalize_axes, normalize_axis
 from tracejit.trace.registry import implements, is_method, is_property
 from tracejit.trace.size import to_dim, wrap
@@ -340,14 +340,3 @@ def diagflat(v: Any, k: int = 0) -> Tensor:
     dim = dims.product(x.type.shape)
     views.slice_(result, (rows, columns), (dim, dim), (1, 1)).assign(square.value)
     return result
-
-
-@implements(np.trace, method="trace")
-def trace(
-    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
-) -> Tensor:
-    x = diagonal(a, offset, axis1, axis2)
-    if dtype is None:
-        dtype = np.sum(np.empty(0, x.dtype)).dtype
-    result = prim.reduce("sum", cast(x, dtype), (x.ndim - 1,))
-    return put_out(out, result, "trace", "unsafe")
