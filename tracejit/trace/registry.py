@@ -6,9 +6,10 @@ hook read them.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,12 +72,30 @@ PROPERTIES: dict[str, Callable[..., Any]] = {}
 """Name of an array property -> implementation on the tensor."""
 
 
+def _on_the_cpu(function: F) -> F:
+    """`function`, which takes a `device` and has no choice of them."""
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        device = kwargs.pop("device", None)
+        if device not in (None, "cpu"):
+            raise ValueError(
+                f'Device not understood. Only "cpu" is allowed, but received: {device}'
+            )
+        return function(*args, **kwargs)
+
+    return cast(F, checked)
+
+
 def implements(
     *functions: Any, method: str | None = None, creator: bool = False
 ) -> Callable[[F], F]:
     """Decorate the traced form of NumPy callables and, with `method`, of an array method."""
 
     def decorate(implementation: F) -> F:
+        code = getattr(implementation, "__code__", None)
+        if code and "device" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            implementation = _on_the_cpu(implementation)
         for function in functions:
             FUNCTIONS[function] = implementation
             if creator:

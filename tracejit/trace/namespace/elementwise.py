@@ -364,6 +364,9 @@ def _chebyshev(x: Any, coefficients: list[float]) -> Any:
 
 @implements(np.astype)
 def astype_function(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
+    if isinstance(x, (list, tuple, bool)) or isinstance(prim.operand_dtype(x), type):
+        kind = "Python number" if isinstance(x, Tensor) else type(x).__name__
+        fail(errors.DTypeError, f"Input should be a NumPy array or scalar. It is a {kind} instead.")
     return astype(lift(x), dtype, copy=copy)
 
 
@@ -460,7 +463,9 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype:
 
 @implements(np.can_cast)
 def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
-    source = from_.dtype if isinstance(from_, Tensor) else from_
+    source = prim.operand_dtype(from_) if isinstance(from_, Tensor) else from_
+    if isinstance(from_, Tensor) and from_.weak is not None:
+        source = from_.weak(0)  # NumPy refuses Python numbers.
     return np.can_cast(source, to, casting)  # type: ignore[arg-type]
 
 

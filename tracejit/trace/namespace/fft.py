@@ -134,6 +134,8 @@ def _count(n: Any) -> Dim:
 
 def _spacing(size: Dim, d: Any) -> Any:
     """`1 / (n*d)`, computed as NumPy does."""
+    if isinstance(size, int) and not size:
+        raise ZeroDivisionError("division by zero")
     return prim.elementwise("divide", 1.0, prim.elementwise("multiply", wrap(size), d))
 
 

@@ -54,7 +54,10 @@ def arange(
         by = by.__index__()
     if by == 0:
         raise ZeroDivisionError("Maximum allowed size exceeded")
-    if all(map(is_int, (first, last, by))):
+    of_ints = all(map(is_int, (first, last, by)))
+    if of_ints and dtype is None and (_is_large(first) or _is_large(last)):
+        of_ints, dtype = False, np.float64  # The common dtype of uint64 and int64.
+    if of_ints:
         target = as_dtype(int if dtype is None else dtype)
         length = ceil_length(last - first, int(by))
         return _progression(length, first, by, target)
@@ -74,8 +77,16 @@ def _bound(x: Any) -> Any:
     return x
 
 
+def _is_large(x: Any) -> bool:
+    """Whether it is a Python int beyond int64."""
+    return not isinstance(x, Size) and x >= 2**63
+
+
 def _progression(length: Any, first: Any, step: Any, dtype: np.dtype) -> Tensor:
     wide = dtype if dtype.kind in "fc" else np.dtype(int)
+    if is_int(first) and _is_large(first):
+        # Modulo 2**64 a step backwards is a large step.
+        wide, step = np.dtype("u8"), int(step) % 2**64
     index = prim.iota(as_shape(length), 0, wide)
     if not (is_int(step) and step == 1):
         index = elementwise("multiply", index, cast(step, wide))
@@ -91,7 +102,7 @@ def linspace(
 ) -> Any:  # fmt: skip
     count = num if isinstance(num, Size) else num.__index__()
     if not count >= 0:
-        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+        raise ValueError(f"Number of samples, {count}, must be non-negative.")
     first, last = strong(start), strong(stop)
     inexact = prim.result_dtype(first, last, 1.0)
     target = inexact if dtype is None else as_dtype(dtype)

@@ -363,6 +363,8 @@ def _cumulative_with_initial(
     op: str, a: Any, axis: Any, dtype: Any, out: Any, include_initial: bool
 ) -> Tensor:
     x = prim.lift(a)
+    if not x.ndim:
+        x = views.reshape(prim.copy(x), (1,))
     if axis is None:
         if x.ndim != 1:
             fail(
