@@ -17,9 +17,10 @@ from docs.generate_functions import VERSION, render
 from tracejit import config, errors, jit
 from tracejit.ir.pprint import format_graph
 
-DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ["architecture.md"]
-_PAIR = re.compile(r"```python ?(\S*)\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = ["docs/architecture.md", "README.md"]
+_PAIR = re.compile(r"```python ?(\S*)\n((?:(?!```).)*)```\n\n```text\n(.*?)```", re.DOTALL)
 
 
 def rendered(text: str, folder: Path) -> str:
@@ -46,7 +47,7 @@ def rendered(text: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_printed_output(page, tmp_path):
-    text = (DOCS / page).read_text()
+    text = (ROOT / page).read_text()
     found = rendered(text, tmp_path)
     assert found == text, "run `python -m tests.test_docs` and read what changed"
 
@@ -94,6 +95,6 @@ def test_memory_of_results():
 if __name__ == "__main__":
     for name in PAGES:
         with tempfile.TemporaryDirectory() as scratch:
-            new = rendered((DOCS / name).read_text(), Path(scratch))
-        (DOCS / name).write_text(new)
+            new = rendered((ROOT / name).read_text(), Path(scratch))
+        (ROOT / name).write_text(new)
     (DOCS / "functions.md").write_text(render())
