@@ -196,13 +196,17 @@ def polygamma(n: Any, x: Any) -> Tensor:
     return prim.select(order == 0, _special("psi", at), factor * zeta(order + 1, at))
 
 
-def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> Tensor:
+def _refuse_exact(name: str, exact: bool) -> None:
     if exact:
         fail(
             errors.UnsupportedError,
-            "scipy.special.comb(exact=True) of traced numbers is not supported",
+            f"scipy.special.{name}(exact=True) of traced numbers is not supported",
             "exact=False, which computes with floats",
         )
+
+
+def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> Tensor:
+    _refuse_exact("comb", exact)
     n, m = strong(N), strong(k)
     if repetition:
         found = _special("binom", n + m - 1, m)
@@ -213,12 +217,7 @@ def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> Te
 
 
 def perm(N: Any, k: Any, exact: bool = False) -> Tensor:
-    if exact:
-        fail(
-            errors.UnsupportedError,
-            "scipy.special.perm(exact=True) of traced numbers is not supported",
-            "exact=False, which computes with floats",
-        )
+    _refuse_exact("perm", exact)
     n, m = strong(N), strong(k)
     inside = (m <= n) & (n >= 0) & (m >= 0)
     found = _special("poch", n - m + 1, m)
