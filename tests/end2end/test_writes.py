@@ -36,6 +36,21 @@ def swapped(x: Any) -> Any:
     return old - x
 
 
+def rows_element_by_element(x: Any) -> Any:
+    for row in x:
+        for j, value in enumerate(row):
+            row[j] = value * 2
+    return x[0].sum()
+
+
+def two_rows_element_by_element(x: Any) -> None:
+    for i, j in np.ndindex(2, 2):
+        x[i, j] += 1
+    for row in (x[1], x[0]):
+        row[0], row[1] = row[1] * 2, row[0]
+    x[0] += x[1]
+
+
 def mirrored(x: Any) -> None:
     x[...] = x[::-1, ::-1].T
     x[1:] = x[:-1]
@@ -70,7 +85,8 @@ def parts_of_fresh_arrays(x: Any) -> Any:
 
 FUNCTIONS = [
     through_the_transpose, minus_its_transpose, one_element_for_all, swapped, mirrored,
-    value_read_again, through_a_flat_view, parts_of_fresh_arrays,
+    value_read_again, through_a_flat_view, parts_of_fresh_arrays, rows_element_by_element,
+    two_rows_element_by_element,
 ]  # fmt: skip
 
 

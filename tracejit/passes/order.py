@@ -67,10 +67,11 @@ class Order:
             if base is None:
                 continue
             root = self.root(base)
-            self.writer[root] = node
+            # Rows written one by one are put into the whole at the end: the first write counts.
+            self.writer.setdefault(root, node)
             before = self.producer.get(root)
             if before is not None and written_input(before) is not None:
-                self.links[before] = node
+                self.links.setdefault(before, node)
                 self.versions.add(root)
         self.next, self.previous = self._barriers(graph)
 

@@ -43,6 +43,7 @@ class _Regrouping:
         fused: dict[Unit, Node] = {group: self._fused_node(group) for group in self.grouping.groups}
         order: list[Node] = []
         done: set[Unit] = set()
+        waiting: set[Unit] = set()
         for first in self.graph.nodes:
             if first not in self.owner and not self._stays(first):
                 continue
@@ -56,6 +57,9 @@ class _Regrouping:
                     done.add(unit)
                     order.append(new)
                     continue
+                if unit in waiting:
+                    raise AssertionError(f"{self.graph.name}: groups wait for each other")
+                waiting.add(unit)
                 stack.append((unit, True))
                 stack.extend((u, False) for u in self._earlier(unit, new))
         return self.graph.with_(nodes=tuple(order))
