@@ -83,6 +83,11 @@ def parts_of_fresh_arrays(x: Any) -> Any:
     return a, b, a + b
 
 
+def moved_after_a_column(x: Any) -> None:
+    x[:, 0] = x[:, -1] * 2
+    x[1:-1, 2:] = x[:-2, 1:-1]
+
+
 FUNCTIONS = [
     through_the_transpose, minus_its_transpose, one_element_for_all, swapped, mirrored,
     value_read_again, through_a_flat_view, parts_of_fresh_arrays, rows_element_by_element,

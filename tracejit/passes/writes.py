@@ -214,9 +214,9 @@ class _Planner:
         assert position is not None
         memory, owned = self._memory(node.inputs[position], node)
         inputs = [self.replaced.get(v, v) for v in node.inputs]
-        for k, value in enumerate(node.inputs):
+        for k, value in enumerate(inputs):
             if k != position and self._looks_at(value, memory) and not self._is_apart(node, value):
-                inputs[k] = self._copy(inputs[k], node)
+                inputs[k] = self._copy(value, node)
         late = [v for v in self._family(memory) if self._read_after(v, self.position[node])]
         elsewhere = [v for v in late if self._lies_elsewhere(v, node, memory)]
         if not owned or (len(elsewhere) < len(late) and node not in self.chained):
@@ -261,7 +261,12 @@ class _Planner:
 
     def _memory(self, value: Value, node: Node) -> tuple[Value, bool]:
         """The value that is all of the memory of `value`, and whether it may be overwritten."""
-        while value not in self.replaced:
+        while True:
+            if value in self.replaced:
+                # A copy, which is free to be written, or the same view of what memory became.
+                value = self.replaced[value]
+                if value not in self.producer:
+                    return value, True
             found = self.producer.get(value)
             if found is None:
                 return value, value in self.owned_params and node in self.chained
@@ -269,7 +274,6 @@ class _Planner:
                 value = found.inputs[0]
                 continue
             return value, found.op not in VIEWS and found.op not in FREE
-        return value, True
 
     def _family(self, value: Value) -> list[Value]:
         """`value` and all views of it."""
