@@ -51,6 +51,23 @@ def two_rows_element_by_element(x: Any) -> None:
     x[0] += x[1]
 
 
+def a_row_that_is_no_view(x: Any) -> Any:
+    row = x[1].copy()
+    x[0, 0] += 1
+    row[0] = 5
+    rest = x[2:].copy()
+    x[0] += 1
+    rest[0, 1] = 7
+    return row, rest
+
+
+def copies_by_rank_0(x: Any) -> Any:
+    row = x[np.array(1)]
+    row += 1
+    x[np.array(0)] += 1
+    return row
+
+
 def mirrored(x: Any) -> None:
     x[...] = x[::-1, ::-1].T
     x[1:] = x[:-1]
@@ -91,7 +108,7 @@ def moved_after_a_column(x: Any) -> None:
 FUNCTIONS = [
     through_the_transpose, minus_its_transpose, one_element_for_all, swapped, mirrored,
     value_read_again, through_a_flat_view, parts_of_fresh_arrays, rows_element_by_element,
-    two_rows_element_by_element,
+    two_rows_element_by_element, a_row_that_is_no_view, copies_by_rank_0,
 ]  # fmt: skip
 
 

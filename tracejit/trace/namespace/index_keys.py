@@ -171,7 +171,8 @@ def _entry(e: Any) -> Any:
     if isinstance(e, (list, np.ndarray, Tensor)):
         index = lift(e)
         if index.dtype.kind in "iu":
-            if not index.ndim and index.value in current().builder.constants:
+            if index.scalar and index.value in current().builder.constants:
+                # An array of rank 0 stays one: what it selects is a copy.
                 return int(current().builder.constants[index.value])
             return index
         if index.dtype == bool:
