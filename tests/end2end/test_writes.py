@@ -105,6 +105,17 @@ def moved_after_a_column(x: Any) -> None:
     x[1:-1, 2:] = x[:-2, 1:-1]
 
 
+def copies_with_several_readers(x: Any) -> Any:
+    old = x.copy()
+    x[0] = 1
+    x[1:] += old[:-1]
+    old[1] = x[2]
+    y = old * 2
+    old[2:] = x[:-2]
+    x[...] = x[::-1] + old
+    return old, y
+
+
 FUNCTIONS = [
     through_the_transpose, minus_its_transpose, one_element_for_all, swapped, mirrored,
     value_read_again, through_a_flat_view, parts_of_fresh_arrays, rows_element_by_element,

@@ -263,10 +263,12 @@ class _Planner:
         """The value that is all of the memory of `value`, and whether it may be overwritten."""
         while True:
             if value in self.replaced:
-                # A copy, which is free to be written, or the same view of what memory became.
-                value = self.replaced[value]
-                if value not in self.producer:
+                now = self.replaced[value]
+                if now not in self.producer:
+                    # A copy is free to be written, once those who read it are through.
                     return value, True
+                value = now
+                continue
             found = self.producer.get(value)
             if found is None:
                 return value, value in self.owned_params and node in self.chained
