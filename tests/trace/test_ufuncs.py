@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trace.support import check, trace, values
-from tracejit import errors
+from tracejit import errors, jit
 
 UFUNCS = sorted(
     {
@@ -234,3 +234,22 @@ def test_refused_with_the_users_line() -> None:
     assert "x is f8[x0=3], y is f8[y0=4]" in str(shape_error.value)
     with pytest.raises(errors.UnsupportedError, match="signature="):
         trace(lambda x: np.add(x, x, signature="dd->d"), values((3,)))
+
+
+def test_parts_of_real_arrays() -> None:
+    def parts(x: np.ndarray) -> Any:
+        same = x.conj()
+        same[0] = 7
+        return same, x.conjugate(), np.conj(x), x.imag
+
+    def write(x: np.ndarray) -> None:
+        x.imag[0] = 1
+
+    x = np.arange(3.0)
+    same, again, copy, zeros = jit(parts)(x)
+    assert x[0] == 7
+    assert np.shares_memory(same, x) and np.shares_memory(again, x)
+    assert not np.shares_memory(copy, x)
+    assert not zeros.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        jit(write)(x)

@@ -162,7 +162,8 @@ def real(val: Any) -> Tensor:
 def imag(val: Any) -> Tensor:
     x = strong(val)
     if x.dtype.kind != "c":
-        return _as_kind(x, prim.full(x.type.shape, 0, x.dtype))
+        zeros = _as_kind(x, prim.full(x.type.shape, 0, x.dtype))
+        return zeros if zeros.scalar else views.read_only(zeros)
     return _part(
         x,
         ViewStep(

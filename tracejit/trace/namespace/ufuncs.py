@@ -18,7 +18,7 @@ from tracejit.trace import prim, views
 from tracejit.trace.context import fail
 from tracejit.trace.namespace.arithmetic import COMPARISONS, compare, modulo_pair, write_out
 from tracejit.trace.prim import elementwise, lift
-from tracejit.trace.registry import FUNCTIONS, METHODS, implements
+from tracejit.trace.registry import FUNCTIONS, implements, is_method
 from tracejit.trace.tensor import Tensor, describe
 
 _PAIRS: dict[np.ufunc, tuple[str, str]] = {
@@ -138,4 +138,11 @@ for _callable in [*BY_NUMPY, *_PAIRS]:
     elif BY_NUMPY[_callable].elementwise:
         FUNCTIONS.setdefault(_callable, _function(BY_NUMPY[_callable].name))
 
-METHODS["conj"] = METHODS["conjugate"] = FUNCTIONS[np.conjugate]
+
+@is_method("conj")
+@is_method("conjugate")
+def conjugate_method(x: Tensor, out: Any = None) -> Tensor:
+    """NumPy's method gives real arrays back as they are; its function copies them."""
+    if out is None and x.dtype.kind != "c":
+        return x
+    return FUNCTIONS[np.conjugate](x, out=out)
