@@ -120,6 +120,7 @@ FUNCTIONS = [
     through_the_transpose, minus_its_transpose, one_element_for_all, swapped, mirrored,
     value_read_again, through_a_flat_view, parts_of_fresh_arrays, rows_element_by_element,
     two_rows_element_by_element, a_row_that_is_no_view, copies_by_rank_0,
+    moved_after_a_column, copies_with_several_readers,
 ]  # fmt: skip
 
 
