@@ -4,6 +4,7 @@ write instead, in ten lines at most."""
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import numpy as np
 import pytest
@@ -367,3 +368,13 @@ def test_the_traceback_has_the_users_frames_only():
         inside = [n for n in names if "/tracejit/" in n and not n.endswith("api.py")]
         assert names[-1] == __file__ and not inside
         assert error.__cause__ is None and error.__suppress_context__
+
+
+@pytest.mark.parametrize("mode", ["fast_run", "fast_compile"])
+def test_an_index_out_of_bounds_names_the_line_once(mode: str) -> None:
+    def item(x: Any, i: Any) -> Any:
+        return x[i]
+
+    with pytest.raises(errors.TracedIndexError, match="index 7 is out of bounds") as caught:
+        jit(item, mode=mode)(np.zeros(3), 7)
+    assert str(caught.value).count("return x[i]") == 1

@@ -105,7 +105,12 @@ def run(graph: Graph, args: Sequence[np.ndarray], env: dict[str, int]) -> list[n
     late = [g for g in graph.guards if isinstance(g, Guard) and not g.symbols <= env.keys()]
     with np.errstate(all="ignore"):
         for node in graph.nodes:
-            _evaluate(node, values, env)
+            try:
+                _evaluate(node, values, env)
+            except IndexError as error:
+                if isinstance(error, errors.TracejitError) or OPS[node.op].kind == "library":
+                    raise
+                raise errors.TracedIndexError(str(error), loc=node.loc) from None
             if late and defined_symbols(node):
                 check_bound([g for g in late if g.symbols <= env.keys()], env)
                 late = [g for g in late if not g.symbols <= env.keys()]
