@@ -170,3 +170,32 @@ def test_an_error_before_the_run_leaves_everything() -> None:
     with pytest.raises(ValueError, match="read-only"):
         jit(run)(x, y)
     np.testing.assert_array_equal(x, 0)
+
+
+def test_a_write_of_everything_is_there_after_a_later_error() -> None:
+    def scatter(x: Any, i: Any) -> None:
+        x += 1
+        x[i] += 5
+        x *= 2
+
+    def other(x: Any, i: Any) -> Any:
+        x[...] = x[::-1] * 2
+        y = x[1:] + 1
+        z = y[i]
+        x[0] = 7
+        return z
+
+    def solve(x: Any, i: Any) -> Any:
+        x *= 3
+        return np.linalg.solve(np.zeros((5, 5)) * x[0], x)
+
+    for function, error in ((scatter, IndexError), (other, IndexError), (solve, ValueError)):
+        found, expected = np.arange(5.0), np.arange(5.0)
+        for run, x in ((jit(function), found), (function, expected)):
+            with pytest.raises((error, np.linalg.LinAlgError)):
+                run(x, np.array([0, 9]))
+        np.testing.assert_array_equal(found, expected)
+        if function is not solve:
+            index = np.array([0, 1])
+            np.testing.assert_equal(jit(function)(found, index), function(expected, index))
+            np.testing.assert_array_equal(found, expected)

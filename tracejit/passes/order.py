@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Node, Value, producers
 from tracejit.passes.maps import VIEWS, Map
+from tracejit.passes.rewrite import can_fail
 from tracejit.passes.rules_shape import are_apart
-from tracejit.passes.writes import can_fail, written_input
+from tracejit.passes.writes import written_input
 
 
 @dataclass(eq=False)

@@ -31,6 +31,11 @@ def has_effects(node: Node) -> bool:
     return any(has_effects(n) for block in node.blocks for n in block.nodes)
 
 
+def can_fail(node: Node) -> bool:
+    """Whether a node may find out in mid-run that its inputs are wrong."""
+    return OPS[node.op].may_fail or OPS[node.op].kind == "library"
+
+
 def is_planned(node: Node) -> bool:
     """Whether the memory pass has given an output the memory of an input."""
     return any(k is not None for k in node.reuses)
@@ -87,13 +92,15 @@ class Rewriter:
 
     `simplify(rewriter, node)` is asked about each node, whose inputs are already those of the new
     graph, and about each node that it makes itself, until it has nothing more to say: a fixpoint
-    in one pass, for rules that look at a node and at what defines its inputs.
+    in one pass, for rules that look at a node and at what defines its inputs. With `keeps_stores` a
+    write of everything into a parameter stays where it is, for a failing node may make it visible.
     """
 
     def __init__(self, simplify: Simplify, target: Target) -> None:
         self.target = target
         self.defs: dict[Value, Node] = {}
         self.visits = 0
+        self.keeps_stores = False
         self._simplify = simplify
         self._nodes: list[Node] = []
         self._replaced: dict[Value, Value] = {}
@@ -106,6 +113,8 @@ class Rewriter:
         """Take over `node`, or what it simplifies to."""
         self._node = node
         found = substitute_inputs(node, self._replaced) if self._replaced else node
+        if self.keeps_stores:
+            found = self._past_stores(found)
         value = self._ask(found)
         if value is not None:
             self._replaced[node.outputs[0]] = value
@@ -186,6 +195,20 @@ class Rewriter:
         if isinstance(number, np.generic):
             return number
         return number[()] if number.ndim == 0 else None
+
+    def _past_stores(self, node: Node) -> Node:
+        """`node` reading what was written rather than all of what it was written into."""
+        into = OPS[node.op].in_place if node.op in OPS else None
+        table: dict[int, Value] = {}
+        for k, value in enumerate(node.inputs):
+            write = self.definition(value, "update")
+            if k == into or write is None or tuple(write.attrs["sizes"]) != value.type.shape:
+                continue
+            if all(s == 1 for s in write.attrs["steps"]):
+                table[k] = self.broadcast(write.inputs[1], value.type.shape)
+        if not table:
+            return node
+        return node.with_(inputs=tuple(table.get(k, v) for k, v in enumerate(node.inputs)))
 
     def _ask(self, node: Node) -> Value | None:
         self.visits += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracejit.ir.dims import Shape
 from tracejit.ir.graph import Node, Value
+from tracejit.ir.opdef import OPS
 from tracejit.passes.rewrite import Rewriter
 from tracejit.passes.rules import rule
 from tracejit.passes.rules_shape import same_region, takes_everything
@@ -12,6 +13,8 @@ from tracejit.passes.rules_shape import same_region, takes_everything
 @rule("update")
 def update_everything(r: Rewriter, node: Node, x: Value, v: Value) -> Value | None:
     """x[:] = v gives v."""
+    if r.keeps_stores and _is_of_param(r, x):
+        return None
     return r.broadcast(v, x.type.shape) if takes_everything(node, x.type.shape) else None
 
 
@@ -68,3 +71,13 @@ def _matching(shape: Shape, other: Shape) -> dict[int, int] | None:
     if [shape[k] for k in kept] != [other[k] for k in wanted]:
         return None
     return dict(zip(kept, wanted, strict=True))
+
+
+def _is_of_param(r: Rewriter, value: Value) -> bool:
+    """Whether `value` is a parameter, or one into which was written."""
+    while (node := r.defs.get(value)) is not None:
+        position = OPS[node.op].in_place
+        if position is None:
+            return False
+        value = node.inputs[position]
+    return True

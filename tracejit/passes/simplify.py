@@ -20,7 +20,7 @@ from tracejit.passes import (
     rules_shape,
     rules_update,
 )
-from tracejit.passes.rewrite import Rewriter, in_blocks, is_planned
+from tracejit.passes.rewrite import Rewriter, can_fail, in_blocks, is_planned
 from tracejit.passes.rules import ELEMENTWISE, RULES
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
 def simplify(graph: Graph, target: Target) -> Graph:
     """Rewrite every node by the first rule that applies, until none does."""
     rewriter = Rewriter(simplify_node, target)
+    rewriter.keeps_stores = bool(graph.written) and any(map(can_fail, graph.nodes))
     for node in graph.nodes:
         rewriter.visit(in_blocks(simplify, node, target))
     return rewriter.finish(graph)

@@ -19,7 +19,7 @@ from tracejit.ir.target import Target
 from tracejit.ir.types import TensorType
 from tracejit.passes.dce import dce
 from tracejit.passes.maps import FREE, VIEWS
-from tracejit.passes.rewrite import substitute_inputs
+from tracejit.passes.rewrite import can_fail, substitute_inputs
 from tracejit.passes.rules_shape import are_apart, same_region
 
 BIJECTIVE = frozenset({"transpose", "reshape"})
@@ -79,11 +79,6 @@ def _without_overwritten(graph: Graph, target: Target) -> Graph:
     if all(new is old for new, old in zip(nodes, graph.nodes, strict=True)):
         return graph
     return dce(graph.with_(nodes=tuple(nodes)), target)
-
-
-def can_fail(node: Node) -> bool:
-    """Whether a node may find out in mid-run that its inputs are wrong."""
-    return OPS[node.op].may_fail or OPS[node.op].kind == "library"
 
 
 # Parameters that are written.

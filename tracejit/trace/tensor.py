@@ -17,6 +17,7 @@ import numpy as np
 from tracejit import errors
 from tracejit.ir.dims import Shape
 from tracejit.ir.graph import Value
+from tracejit.ir.opdef import OPS
 from tracejit.ir.types import TensorType
 from tracejit.trace.context import Trace, current, fail
 from tracejit.trace.layout import Decisions, Order, Strides, Undecided, contiguous
@@ -235,7 +236,22 @@ class Tensor(Operators):
         for step, base in zip(reversed(self.path), reversed(bases), strict=False):
             assert step.write is not None
             value = step.write(base, value)
+        if self.cell.origin == "argument":
+            value = self._stored(value)
         self.cell.write(value)
+
+    def _stored(self, value: Value) -> Value:
+        """`value` as a write into the argument's memory: also one of everything has its place among
+        the nodes, some of which may fail."""
+        trace = self.cell.trace
+        last = trace.builder.nodes[-1] if trace.builder.nodes else None
+        if last is not None and value in last.outputs and OPS[last.op].in_place is not None:
+            return value
+        shape = trace.shape(self.cell.value.type.shape)
+        attrs = {"starts": (0,) * len(shape), "sizes": shape, "steps": (1,) * len(shape)}
+        return trace.apply(
+            "update", [trace.refreshed(self.cell.value), trace.refreshed(value)], attrs
+        )
 
     def view(self, step: ViewStep) -> Tensor:
         """A view of this array; a scalar has no memory to look at, its view is a new array."""
