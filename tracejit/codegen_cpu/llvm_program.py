@@ -32,8 +32,6 @@ from tracejit.ir.program import (
     Call,
     Loop,
     Program,
-    Result,
-    ResultPart,
     Step,
 )
 
@@ -57,8 +55,7 @@ def frame_layout(program: Program) -> FrameLayout:
     """Give words to the results and to results of rank 0, which need no other memory."""
     words = program.frame_words + 1
     results = []
-    given: list[Result | ResultPart] = [*program.results, *program.views]
-    for result in given:
+    for result in program.given:
         results.append(words)
         words += 1 + 2 * len(result.ref.shape)
     # The memory of a result of higher rank is handed to an array, so it cannot lie here.
@@ -297,8 +294,7 @@ class _ProgramEmitter:
         self._stop_if_failed()
         for pointer in self.temporary:
             self.b.call(self._free, [pointer])
-        given: list[Result | ResultPart] = [*self.program.results, *self.program.views]
-        for result, first in zip(given, self.layout.results, strict=True):
+        for result, first in zip(self.program.given, self.layout.results, strict=True):
             ref = result.ref
             pointer = offset_pointer(self.b, self.sizes.word(ref.slot, PTR), self.sizes(ref.offset))
             self.b.store(pointer, self.sizes.word_address(first))

@@ -118,7 +118,7 @@ class _ProgramSource:
                 what = "pointer"
             name = self.slot_names[param.slot]
             writer.line(f"    {param.slot:<4d} argument {name}: {param.type} ({what})")
-        for k, (result, first) in enumerate(zip(program.results, self.layout.results, strict=True)):
+        for k, (result, first) in enumerate(zip(program.given, self.layout.results, strict=True)):
             ref = result.ref
             shape = ", ".join(map(str, ref.shape))
             what = "pointer, shape, byte strides" if ref.shape else "pointer"
@@ -298,8 +298,9 @@ class _Main:
             for name in owned:
                 self.line(self._call("free", name))
             self.line("return frame[0]")
-        for number, first in enumerate(self.layout.results):
-            ref = self.program.results[number].ref
+        given = zip(self.program.given, self.layout.results, strict=True)
+        for number, (result, first) in enumerate(given):
+            ref = result.ref
             self.line(f"frame[{first}] = {self._address(ref)}", f"result {number}")
             for k, dim in enumerate((*ref.shape, *ref.strides), first + 1):
                 self.line(f"frame[{k}] = {self.sizes(dim)}")

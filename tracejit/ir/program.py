@@ -187,6 +187,11 @@ class Program:
     results: tuple[Result, ...]
     views: tuple[ResultPart, ...] = ()
 
+    @property
+    def given(self) -> tuple[Result | ResultPart, ...]:
+        """Everything whose words are filled in at the end: the results, then the views."""
+        return (*self.results, *self.views)
+
     def walk(self) -> Iterator[Step]:
         """Every step, those inside loops included, outer before inner."""
         pending = list(reversed(self.steps))
