@@ -42,7 +42,7 @@ def program_of(cases: Sequence[Case]) -> tuple[Program, list[np.ndarray], list[n
         body: list[Instr] = []
         operands: list[Operand] = []
         for j, array in enumerate(inputs):
-            slot, _ = param(np.ascontiguousarray(array), "xyz"[j])
+            slot, _ = param(np.ascontiguousarray(array), f"x{j}")
             operands.append(Operand(slot, array.dtype))
             body.append(Load(j, Address(j, 0, ((0, array.dtype.itemsize),)), array.dtype))
         slot, size = param(result, "out")

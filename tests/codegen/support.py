@@ -91,9 +91,11 @@ def check(
     for a, b in zip(args, before, strict=True):
         if isinstance(a, np.ndarray):
             np.testing.assert_array_equal(a, b, err_msg="an argument was changed")
-    for result, w in zip(got, want, strict=True):
+    with np.errstate(all="ignore"):
+        there = leaves(fn(*args))  # NumPy on the same memory: copies lie otherwise
+    for result, w in zip(got, there, strict=True):
         # Of an identity, as x.reshape(x.shape), NumPy gives a view; we may give the argument.
-        if isinstance(result, np.ndarray) and not any(shares(w, a) for a in before):
+        if isinstance(result, np.ndarray) and not any(shares(w, a) for a in args):
             assert result.flags.writeable and result.flags.aligned
             assert not any(shares(result, a) for a in args)
     return got
