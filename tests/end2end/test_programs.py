@@ -14,7 +14,7 @@ from tracejit import jit
 
 from .programs.program import Program
 
-WAITING = {"kmeans_masks", "logistic_newton", "diagonals"}
+WAITING = {"kmeans_masks", "diagonals"}
 """Programs that use what is not there yet; they are not run."""
 FIELDS = (
     "dense", "flow", "learning", "numerics", "physics", "signals", "stencils", "views",
