@@ -118,7 +118,8 @@ class Graph:
     """A function on tensors: `params` in, `results` out, `nodes` in an order that can be run.
 
     `written` pairs numbers `(p, r)`: result `r` is what parameter `p` becomes, and belongs into its
-    memory. `views` come after the results; they have no value of their own.
+    memory. `views` come after the results; they have no value of their own. `scalars` pairs size
+    symbols with the numbers of params of rank 0 whose values they are; none of these is negative.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Graph:
     guards: tuple[Guard | ScalarGuard, ...] = field(default=())
     written: tuple[tuple[int, int], ...] = ()
     views: tuple[ResultView, ...] = ()
+    scalars: tuple[tuple[str, int], ...] = ()
 
     def with_(self, **changes: Any) -> Graph:
         return replace(self, **changes)

@@ -225,6 +225,11 @@ class Nest:
     title: str = field(default="", repr=False)
 
     @property
+    def straight(self) -> bool:
+        """Whether it loops over nothing: a few instructions, which run once."""
+        return not self.outer and self.chunk is None and not any(s.axes for s in self.sections)
+
+    @property
     def loaded(self) -> frozenset[int]:
         """The operands that are read."""
         bodies = (self.prologue, *(s.body for s in self.sections))

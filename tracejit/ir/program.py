@@ -133,17 +133,59 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`steps` for each value of `symbol` from 0 up to `count`, which frame word `slot` holds."""
+    """`steps` for each value of `symbol` from 0 up to `count`, which frame word `slot` holds.
+
+    With `test`, where a bool lies, it is looked at before each turn, and the loop ends where it is
+    false; `count` is None where nothing else bounds the loop. With `independent` the turns may run
+    in any order, on several threads.
+    """
 
     symbol: str
     slot: int
-    count: Dim
+    count: Dim | None
     steps: tuple[Step, ...]
     loc: Loc | None = field(default=None, repr=False)
     title: str = field(default="", repr=False)
+    test: MemRef | None = None
+    independent: bool = False
 
 
-Step = Nest | MatMul | Call | Loop
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The steps of one side: of `then` where the bool at `condition` holds, else of `otherwise`."""
+
+    condition: MemRef
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
+    loc: Loc | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """The size `symbol`, in frame word `slot`, becomes the int64 at `value`.
+
+    `guards` are checked there and then.
+    """
+
+    symbol: str
+    slot: int
+    value: MemRef
+    guards: tuple[Guard, ...] = ()
+    loc: Loc | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Allocate:
+    """Memory of `nbytes` for one turn of the loop around this step: its pointer goes into `slot`.
+
+    The turn gives it back at its end.
+    """
+
+    slot: int
+    nbytes: Dim
+
+
+Step = Nest | MatMul | Call | Loop | Branch | Bind | Allocate
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +235,15 @@ class Program:
         return (*self.results, *self.views)
 
     def walk(self) -> Iterator[Step]:
-        """Every step, those inside loops included, outer before inner."""
+        """Every step, those inside loops and branches included, outer before inner."""
         pending = list(reversed(self.steps))
         while pending:
             step = pending.pop()
             yield step
             if isinstance(step, Loop):
                 pending.extend(reversed(step.steps))
+            elif isinstance(step, Branch):
+                pending.extend(reversed((*step.then, *step.otherwise)))
 
     @property
     def writes_params(self) -> bool:
