@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,22 +26,30 @@ _RELATIONS = {
 }
 
 
+SIZE_ATTRS = frozenset({"symbols", "most"})
+"""Attributes about the sizes that a node defines, of which its reference knows nothing."""
+
 INDEX_REASON = "an index"
 """The reason of a guard without which an index is out of bounds."""
 
 
 def bind_sizes(graph: Graph, args: Sequence[np.ndarray]) -> dict[str, int]:
-    """The value of every size and stride symbol, read off the shapes and strides of `args`.
+    """The value of every size and stride symbol, read off the shapes and strides of `args`, and of
+    those that are values of scalar parameters.
 
-    Raises ValueError where a shape or a guard on sizes does not hold. Guards that mention sizes
-    which a node defines are left to `run`.
+    Raises ValueError where a shape or a guard on sizes does not hold, and for a size below 0.
+    Guards that mention sizes which a node defines are left to `run`.
     """
     env: dict[str, int] = {}
+    for name, number in graph.scalars:
+        env[name] = int(args[number])
+        if env[name] < 0:
+            raise ValueError(f"{graph.name}: parameter {number} is a size, {env[name]} came")
     for value, arg in zip(graph.params, args, strict=True):
         for dim, actual in zip(value.type.shape, np.shape(arg), strict=True):
-            name = dims.symbol_name(dim)
-            if name is not None:
-                env.setdefault(name, actual)
+            symbol = dims.symbol_name(dim)
+            if symbol is not None:
+                env.setdefault(symbol, actual)
     for value, arg in zip(graph.params, args, strict=True):
         expected = tuple(dims.evaluate(d, env) for d in value.type.shape)
         if expected != np.shape(arg):
@@ -97,64 +106,112 @@ def interpret(graph: Graph, args: Sequence[Any]) -> list[np.ndarray]:
 
 
 def run(graph: Graph, args: Sequence[np.ndarray], env: dict[str, int]) -> list[np.ndarray]:
-    """Like `interpret`, with sizes already bound; blocks run through here.
+    """Like `interpret`, with sizes already bound. Sizes that nodes define are added to `env`."""
+    with np.errstate(all="ignore"):
+        return _run(graph, args, env, [])
 
-    Sizes that nodes define are added to `env`.
-    """
+
+def failing_node(graph: Graph, args: Sequence[Any]) -> tuple[Node, Exception] | None:
+    """The first node, in whatever block, whose reference raises on `args`, and what it raises."""
+    # Draws are repeated on copies: the caller's generators have advanced already.
+    args = [copy.deepcopy(a) if isinstance(a, np.random.Generator) else a for a in args]
+    arrays = [as_operand(a, v.type.dtype) for v, a in zip(graph.params, args, strict=True)]
+    trail: list[Node] = []
+    env = bind_sizes(graph, arrays)
+    try:
+        with np.errstate(all="ignore"):
+            _run(graph, arrays, env, trail)
+    except Exception as error:
+        # `_run` has put the line in front of what the reference raised.
+        plain = error.__context__ if type(error) is errors.TracedIndexError else None
+        return trail[-1], plain if isinstance(plain, IndexError) else error
+    return None
+
+
+def _run(
+    graph: Graph, args: Sequence[np.ndarray], env: dict[str, int], trail: list[Node]
+) -> list[np.ndarray]:
+    """The results of a graph or a block; `trail` has the nodes that are being evaluated."""
     values: dict[Value, np.ndarray] = dict(zip(graph.params, args, strict=True))
     late = [g for g in graph.guards if isinstance(g, Guard) and not g.symbols <= env.keys()]
-    with np.errstate(all="ignore"):
-        for node in graph.nodes:
-            try:
-                _evaluate(node, values, env)
-            except IndexError as error:
-                if isinstance(error, errors.TracejitError) or OPS[node.op].kind == "library":
-                    raise
-                raise errors.TracedIndexError(str(error), loc=node.loc) from None
-            if late and defined_symbols(node):
-                check_bound([g for g in late if g.symbols <= env.keys()], env)
-                late = [g for g in late if not g.symbols <= env.keys()]
+    for node in graph.nodes:
+        trail.append(node)
+        try:
+            found = _evaluate(node, [values[v] for v in node.inputs], env, trail)
+        except IndexError as error:
+            if isinstance(error, errors.TracejitError) or OPS[node.op].kind == "library":
+                raise
+            raise errors.TracedIndexError(str(error), loc=node.loc) from None
+        for value, array in zip(node.outputs, found, strict=True):
+            values[value] = np.asarray(array, value.type.dtype)
+        if late and defined_symbols(node):
+            check_bound([g for g in late if g.symbols <= env.keys()], env)
+            late = [g for g in late if not g.symbols <= env.keys()]
+        trail.pop()
     return [values[v] for v in graph.results]
 
 
-def _evaluate(node: Node, values: dict[Value, np.ndarray], env: dict[str, int]) -> None:
-    """Put the outputs of `node` into `values`."""
-    inputs = [values[v] for v in node.inputs]
+def _evaluate(
+    node: Node, inputs: Sequence[np.ndarray], env: dict[str, int], trail: list[Node]
+) -> Sequence[Any]:
+    """The outputs of `node`."""
     if node.op == "fused":
-        found: Any = run(node.blocks[0], inputs, env)
-    else:
-        found = _call(node, inputs, env)
-        if len(node.outputs) == 1:
-            found = [found]
-        if "symbols" in node.attrs:
-            bind_outputs(node, found, env)
-    for value, array in zip(node.outputs, found, strict=True):
-        values[value] = np.asarray(array, value.type.dtype)
+        return _run(node.blocks[0], inputs, env, trail)
+    if node.op == "ifelse":
+        block = node.blocks[0 if inputs[0] else 1]
+        return _run_block(node, block, inputs[1:], dict(env), trail)
+    if node.op == "loop":
+        return _loop(node, inputs, env, trail)
+    found = _call(node, inputs, env)
+    if len(node.outputs) == 1:
+        found = [found]
+    if "symbols" in node.attrs:
+        bind_outputs(node, found, env)
+        most = node.attrs.get("most")
+        for name in defined_symbols(node) if most is not None else ():
+            if env[name] > dims.evaluate(most, env):
+                raise ValueError(f"{node.op}: {name} is at most {most}, {env[name]} came")
+    return list(found)
+
+
+def _loop(
+    node: Node, inputs: Sequence[np.ndarray], env: dict[str, int], trail: list[Node]
+) -> Sequence[np.ndarray]:
+    """The carried values of a loop after its last step."""
+    (block,) = node.blocks
+    symbol, test = node.attrs["symbol"], node.attrs["test"]
+    count = node.attrs["count"]
+    steps = range(dims.evaluate(count, env)) if count is not None else itertools.count()
+    carried, rest = list(inputs[: node.attrs["carried"]]), inputs[node.attrs["carried"] :]
+    for step in steps:
+        if test is not None and not carried[test]:
+            break
+        turn = {**env, symbol: step}
+        carried = _run_block(node, block, [*carried, *rest], turn, trail)
+    return carried
+
+
+def _run_block(
+    node: Node, block: Graph, args: Sequence[np.ndarray], env: dict[str, int], trail: list[Node]
+) -> list[np.ndarray]:
+    """The results of a branch or of a step: of the types that `node` declares."""
+    known = [g for g in block.guards if isinstance(g, Guard) and g.symbols <= env.keys()]
+    check_bound(known, env)
+    found = []
+    for value, array in zip(node.outputs, _run(block, args, env, trail), strict=True):
+        expected = tuple(dims.evaluate(d, env) for d in value.type.shape)
+        if np.shape(array) != expected:
+            raise ValueError(f"{node.op}: {value.type} expected, shape {np.shape(array)} came")
+        found.append(np.asarray(array, value.type.dtype))
+    return found
 
 
 def _call(node: Node, inputs: Sequence[np.ndarray], env: dict[str, int]) -> Any:
     record = OPS[node.op]
-    attrs = resolve_attrs(node.attrs, env)
-    attrs.pop("symbols", None)
+    attrs = resolve_attrs({k: v for k, v in node.attrs.items() if k not in SIZE_ATTRS}, env)
     try:
         return record.evaluate(*inputs, **attrs)
     except Exception as error:
         if record.kind == "library":
             raise errors.with_line(error, node.loc) from None
         raise
-
-
-def failing_node(graph: Graph, args: Sequence[Any]) -> tuple[Node, Exception] | None:
-    """The first node whose reference raises on `args`, and what it raises."""
-    # Draws are repeated on copies: the caller's generators have advanced already.
-    args = [copy.deepcopy(a) if isinstance(a, np.random.Generator) else a for a in args]
-    arrays = [as_operand(a, v.type.dtype) for v, a in zip(graph.params, args, strict=True)]
-    values = dict(zip(graph.params, arrays, strict=True))
-    env = bind_sizes(graph, arrays)
-    with np.errstate(all="ignore"):
-        for node in graph.nodes:
-            try:
-                _evaluate(node, values, env)
-            except Exception as error:
-                return node, error
-    return None

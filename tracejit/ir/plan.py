@@ -11,12 +11,12 @@ steps
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tracejit.ir.dims import Dim
 from tracejit.ir.loops import Nest
-from tracejit.ir.program import Call, Loop, Program, Step
+from tracejit.ir.program import Allocate, Bind, Branch, Call, Loop, Program, Step
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,26 @@ def accesses(step: Step) -> Access:
         loaded = frozenset(step.operands[k].slot for k in step.loaded)
         return Access(frozenset(s for s in loaded if s >= 0), written)
     if isinstance(step, Loop):
-        inner = [accesses(s) for s in step.steps]
-        return Access(
-            frozenset().union(*(a.reads for a in inner)),
-            frozenset().union(*(a.writes for a in inner)),
-        )
+        test = frozenset() if step.test is None else frozenset({step.test.slot})
+        return _together(step.steps, test)
+    if isinstance(step, Branch):
+        return _together((*step.then, *step.otherwise), frozenset({step.condition.slot}))
+    if isinstance(step, Bind):
+        return Access(frozenset({step.value.slot}), frozenset())
+    if isinstance(step, Allocate):
+        return Access(frozenset(), frozenset())
     if isinstance(step, Call):
         return Access(
             frozenset(r.slot for r in step.inputs), frozenset(r.slot for r in step.outputs)
         )
     return Access(frozenset({step.a.slot, step.b.slot}), frozenset({step.out.slot}))
+
+
+def _together(steps: Sequence[Step], reads: frozenset[int]) -> Access:
+    inner = [accesses(s) for s in steps]
+    return Access(
+        reads.union(*(a.reads for a in inner)), frozenset().union(*(a.writes for a in inner))
+    )
 
 
 @dataclass(frozen=True)
@@ -109,12 +119,26 @@ def _lines(program: Program) -> Iterator[str]:
         ]
         yield f"    place {place}: {nbytes} bytes: {', '.join(inside)}"
     yield "steps"
-    for number, step in enumerate(program.steps, 1):
+    yield from _step_lines(program.steps, names, "  ")
+
+
+def _step_lines(steps: Sequence[Step], names: Mapping[int, str], indent: str) -> Iterator[str]:
+    for number, step in enumerate(steps, 1):
         access = accesses(step)
         reads = ", ".join(names[s] for s in sorted(access.reads)) or "nothing"
         writes = ", ".join(names[s] for s in sorted(access.writes)) or "nothing"
-        where = f", {step.loc}" if step.loc is not None else ""
-        yield f"  {number}. {_title(step)}{where}: {reads} -> {writes}"
+        where = f", {step.loc}" if not isinstance(step, Allocate) and step.loc is not None else ""
+        if isinstance(step, Allocate):
+            yield f"{indent}{number}. {step.nbytes} bytes for this turn: {names[step.slot]}"
+            continue
+        yield f"{indent}{number}. {_title(step, names)}{where}: {reads} -> {writes}"
+        if isinstance(step, Branch):
+            yield from _step_lines(step.then, names, indent + "   ")
+            if step.otherwise:
+                yield f"{indent}   else"
+                yield from _step_lines(step.otherwise, names, indent + "   ")
+        elif isinstance(step, Loop) and not step.title:
+            yield from _step_lines(step.steps, names, indent + "   ")
 
 
 def _names(program: Program) -> dict[int, str]:
@@ -126,12 +150,24 @@ def _names(program: Program) -> dict[int, str]:
     return names | {b.slot: f"t{b.slot}" for b in temporaries}
 
 
-def _title(step: Step) -> str:
-    if isinstance(step, Nest):
-        return step.title or step.name
-    if isinstance(step, Loop):
-        return f"{step.title}, {step.count} times"
-    return f"call of {step.op}" if isinstance(step, Call) else "matmul"
+def _title(step: Step, names: Mapping[int, str]) -> str:
+    match step:
+        case Nest():
+            return step.title or step.name
+        case Loop(title=title) if title:
+            return f"{title}, {step.count} times"
+        case Loop():
+            bound = "" if step.count is None else str(step.count)
+            until = "" if step.test is None else f" while {names[step.test.slot]}"
+            how = ", on threads" if step.independent else ""
+            return f"loop {step.symbol} in 0..{bound}{until}{how}"
+        case Branch():
+            return f"if {names[step.condition.slot]}"
+        case Bind():
+            return f"{step.symbol} = {names[step.value.slot]}"
+        case Call():
+            return f"call of {step.op}"
+    return "matmul"
 
 
 def _steps(lives: Sequence[Lifetime]) -> str:

@@ -8,6 +8,16 @@
       %3: f8[3] = sum(%2, axes=(0,))  # model.py:6
       return %3
 
+Branches and loops show what their blocks read and carry:
+
+      %4: f8[], %5: i8[] = loop(%1, %2, %0) k in 0..n {
+        carry %6: f8[] = %1
+        carry %7: i8[] = %2
+        param %8: f8[n, 3] = %0
+        ...
+        next %9, %10
+      }
+
 Numbers run through nested blocks, so that each names one value of the whole graph. The text depends
 on nothing but the graph: no addresses, no set order.
 """
@@ -32,7 +42,8 @@ SHOWN_ELEMENTS = 6
 def format_graph(graph: Graph) -> str:
     """`graph` as text, without a newline at the end."""
     names = Names()
-    return "\n".join([f"graph {graph.name}", *_body(graph, names, INDENT, "param ")])
+    params = _params(graph, names, INDENT)
+    return "\n".join([f"graph {graph.name}", *params, *_body(graph, names, INDENT, "return")])
 
 
 def pprint(graph: Graph, file: TextIO | None = None) -> None:
@@ -45,14 +56,26 @@ def format_node(node: Node, names: Names | None = None) -> str:
     names = names or Names()
     inputs = [names[v] for v in node.inputs]
     outputs = ", ".join(f"{names[v]}: {v.type}" for v in node.outputs)
-    attrs = [_attribute(node.op, k, v) for k, v in node.attrs.items()]
+    attrs = [] if node.op == "loop" else [_attribute(node.op, k, v) for k, v in node.attrs.items()]
     reuses = [
         f"{names[v]} in {inputs[k] if k < len(inputs) else f'input {k}'}"
         for v, k in zip(node.outputs, node.reuses, strict=False)
         if k is not None
     ]
     text = f"{outputs} = {node.op}({', '.join(inputs + attrs)})"
+    if node.op == "loop":
+        text += _turns(node, names)
     return f"{text} reusing {', '.join(reuses)}" if reuses else text
+
+
+def _turns(node: Node, names: Names) -> str:
+    """How often a loop runs."""
+    count, test = node.attrs.get("count"), node.attrs.get("test")
+    text = f" {node.attrs.get('symbol')} in 0..{'' if count is None else count}"
+    if test is None or not node.blocks:
+        return text
+    params = [names[v] for v in node.blocks[0].params]
+    return f"{text} while {params[test] if test < len(params) else f'input {test}'}"
 
 
 class Names:
@@ -90,9 +113,23 @@ def _attribute(op: str, key: str, value: Any) -> str:
     return format_attr(value) if op == "const" else f"{key}={format_attr(value)}"
 
 
-def _body(graph: Graph, names: Names, indent: str, param: str) -> Iterator[str]:
-    for value in graph.params:
-        yield f"{indent}{param}{names[value]}: {value.type}{_comment(value.hint)}"
+def _params(graph: Graph, names: Names, indent: str) -> Iterator[str]:
+    sizes = {number: symbol for symbol, number in graph.scalars}
+    for number, value in enumerate(graph.params):
+        size = f" = {sizes[number]}" if number in sizes else ""
+        yield f"{indent}param {names[value]}: {value.type}{size}{_comment(value.hint)}"
+
+
+def _passed(node: Node, block: Graph, names: Names, indent: str) -> Iterator[str]:
+    """The params of a branch's or loop's block, and what they are."""
+    carried = node.attrs["carried"] if node.op == "loop" else 0
+    inputs = node.inputs if node.op == "loop" else node.inputs[1:]
+    for k, (value, outer) in enumerate(zip(block.params, inputs, strict=False)):
+        what = "carry" if k < carried else "param"
+        yield f"{indent}{what} {names[value]}: {value.type} = {names[outer]}{_comment(value.hint)}"
+
+
+def _body(graph: Graph, names: Names, indent: str, end: str) -> Iterator[str]:
     for guard in graph.guards:
         if isinstance(guard, Guard):
             condition = str(guard)
@@ -107,12 +144,17 @@ def _body(graph: Graph, names: Names, indent: str, param: str) -> Iterator[str]:
             yield line + comment
             continue
         yield f"{line} {{{comment}"
+        inside = indent + INDENT
+        control = node.op in ("loop", "ifelse")
         for k, block in enumerate(node.blocks):
             if k:
-                yield f"{indent}}} {{"
-            yield from _body(block, names, indent + INDENT, "param ")
+                yield f"{indent}}} {'else ' if control else ''}{{"
+            yield from (
+                _passed(node, block, names, inside) if control else _params(block, names, inside)
+            )
+            yield from _body(block, names, inside, "next" if node.op == "loop" else "return")
         yield f"{indent}}}"
-    yield f"{indent}return {', '.join(names[v] for v in graph.results)}".rstrip()
+    yield f"{indent}{end} {', '.join(names[v] for v in graph.results)}".rstrip()
 
 
 def _comment(*parts: str) -> str:

@@ -2,7 +2,8 @@
 
 Values are defined once and before they are read; a block reads nothing but its own parameters;
 every node is a known op with the inputs and attributes that its record takes, and the types it
-declares are those that the record infers; every size can be computed from the parameters' shapes.
+declares are those that the record infers, or for branches and loops those of the blocks; every size
+can be computed from the parameters' shapes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from tracejit.errors import TracejitError
 from tracejit.ir import dims
 from tracejit.ir.graph import Graph, Guard, Node, Value, defined_symbols
+from tracejit.ir.interpret import SIZE_ATTRS
 from tracejit.ir.opdef import OPS, OpDef, resolve_loop
 from tracejit.ir.ops.index import gathered_shape
 from tracejit.ir.pprint import Names, format_node
@@ -34,7 +36,12 @@ class VerifyError(TracejitError):
 
 def verify(graph: Graph) -> None:
     """Raise VerifyError, naming the node, unless `graph` is legal."""
-    _Verifier(Names()).graph(graph, frozenset())
+    strides = frozenset(
+        dims.stride_symbol(number, axis)
+        for number, value in enumerate(graph.params)
+        for axis in range(value.type.ndim)
+    )
+    _Verifier(Names()).graph(graph, strides)
 
 
 class _Verifier:
@@ -49,20 +56,21 @@ class _Verifier:
         if not condition:
             raise self.fail(what)
 
-    def graph(self, graph: Graph, symbols: frozenset[str]) -> None:
+    def graph(self, graph: Graph, symbols: frozenset[str], inner: bool = False) -> None:
         """Check `graph`, inside which the sizes `symbols` of the graph around it are known too."""
         self.where = f"graph {graph.name}"
         defined: set[Value] = set()
+        for name, number in graph.scalars:
+            self.require(0 <= number < len(graph.params), f"{name} is parameter {number}")
+            type = graph.params[number].type
+            whole = type.ndim == 0 and type.dtype.kind in "iu"
+            self.require(whole, f"the size {name} is a parameter of type {type}")
+            symbols = symbols.union({name})
         for value in graph.params:
             self.require(value not in defined, f"parameter {self.names[value]} appears twice")
             defined.add(value)
             self.type(value)
             symbols = symbols.union(*map(dims.free_symbols, value.type.shape))
-        symbols = symbols.union(
-            dims.stride_symbol(number, axis)
-            for number, value in enumerate(graph.params)
-            for axis in range(value.type.ndim)
-        )
         for node in graph.nodes:
             symbols = self.node(node, defined, symbols)
         self.where = f"graph {graph.name}"
@@ -70,10 +78,19 @@ class _Verifier:
             self.guard(guard, graph, symbols)
         for value in graph.results:
             self.require(value in defined, f"result {self.names[value]} is not defined")
-        self.memory(graph)
+        cells = self.memory(graph)
+        if inner:
+            for p, r in graph.written:
+                value = graph.results[r]
+                lies = cells.get(value, value) is graph.params[p]
+                self.require(lies, f"{self.names[value]} is not in the memory of parameter {p}")
 
-    def memory(self, graph: Graph) -> None:
-        """Nothing reads memory as it was before a write in place that has run."""
+    def memory(self, graph: Graph) -> dict[Value, Value]:
+        """Nothing reads memory as it was before a write in place that has run.
+
+        What a control node writes is not passed to it a second time, and the results of its blocks
+        that take over the memory of a parameter lie there.
+        """
         cells: dict[Value, Value] = {}
         current: dict[Value, Value] = {}
         version: dict[Value, Value] = {}
@@ -87,6 +104,11 @@ class _Verifier:
             self.where = f"{format_node(node, self.names)}  # {node.loc or 'no line'}"
             for value in node.inputs:
                 require_current(value)
+            if node.op in CONTROL:
+                passed = [cells.get(v, v) for v in node.inputs]
+                for number in node.reuses:
+                    twice = number is not None and passed.count(passed[number]) > 1
+                    self.require(not twice, f"input {number} is written and passed twice")
             if node.op in OPS and OPS[node.op].kind == "view":
                 source = node.inputs[0]
                 cells[node.output] = cells.get(source, source)
@@ -99,6 +121,7 @@ class _Verifier:
         self.where = f"graph {graph.name}"
         for value in graph.results:
             require_current(value)
+        return cells
 
     def guard(self, guard: Any, graph: Graph, symbols: frozenset[str]) -> None:
         self.require(guard.relation in RELATIONS, f"guard with relation {guard.relation!r}")
@@ -149,8 +172,11 @@ class _Verifier:
             self.sizes(attr, symbols, f"attribute {key}")
         self.reuses(node)
         where = self.where
+        if node.op in CONTROL:
+            CONTROL[node.op](self, node, symbols)
+        inside = symbols.union({node.attrs["symbol"]}) if node.op == "loop" else symbols
         for block in node.blocks:
-            self.graph(block, symbols)
+            self.graph(block, inside, node.op in CONTROL)
         self.where = where
         if node.op in BLOCK_OPS:
             self.block_op(node)
@@ -178,17 +204,67 @@ class _Verifier:
             found, expected = [v.type for v in inner], [v.type for v in outer]
             self.require(found == expected, f"{what} do not have the types of the block's")
 
+    def ifelse(self, node: Node, symbols: frozenset[str]) -> None:
+        self.require(not node.attrs, "ifelse takes no attributes")
+        self.require(len(node.blocks) == 2, "ifelse needs two blocks")
+        self.require(bool(node.inputs), "ifelse needs a condition")
+        self.require(node.inputs[0].type == TensorType(BOOL), "the condition must be one bool")
+        for side, block in zip(("then", "else"), node.blocks, strict=True):
+            self.pairs(side, "inputs", node.inputs[1:], block.params)
+            self.pairs(side, "outputs", node.outputs, block.results)
+            self.in_place(node, block, 1)
+
+    def loop(self, node: Node, symbols: frozenset[str]) -> None:
+        wanted = {"symbol", "count", "carried", "test"}
+        self.require(node.attrs.keys() == wanted, f"loop takes {', '.join(sorted(wanted))}")
+        symbol, count, carried, test = (
+            node.attrs[k] for k in ("symbol", "count", "carried", "test")
+        )
+        self.require(isinstance(symbol, str), "the symbol of a loop is a name")
+        self.require(symbol not in symbols, f"the size {symbol} is defined twice")
+        legal = count is None or isinstance(count, dims.Expr)
+        self.require(legal or (isinstance(count, int) and count >= 0), f"{count!r} steps")
+        self.require(count is not None or test is not None, "the loop has no end")
+        self.require(len(node.blocks) == 1, "loop needs one block")
+        self.require(
+            carried == len(node.outputs) <= len(node.inputs),
+            f"carries {carried} of {len(node.inputs)} inputs, has {len(node.outputs)} outputs",
+        )
+        if test is not None:
+            self.require(0 <= test < carried, f"the test is carried value {test} of {carried}")
+            self.require(node.inputs[test].type == TensorType(BOOL), "the test must be one bool")
+        (block,) = node.blocks
+        self.pairs("body", "inputs", node.inputs, block.params)
+        self.pairs("body", "outputs", node.outputs, block.results)
+        self.pairs("body", "carried values", node.outputs, node.inputs[:carried])
+        self.in_place(node, block, 0)
+
+    def pairs(
+        self, side: str, what: str, outer: tuple[Value, ...], inner: tuple[Value, ...]
+    ) -> None:
+        found, expected = tuple(v.type for v in inner), tuple(v.type for v in outer)
+        same = found == expected
+        self.require(same, f"{what} are {_types(expected)}, those of {side} {_types(found)}")
+
+    def in_place(self, node: Node, block: Graph, first: int) -> None:
+        """A block writes into the params whose memory outputs take over, and no others."""
+        reused = {(i - first, k) for k, i in enumerate(node.reuses) if i is not None}
+        self.require(
+            set(block.written) == reused,
+            f"a block writes {block.written}, the node reuses {node.reuses}",
+        )
+
     def record(self, node: Node, record: OpDef) -> None:
         types = [v.type for v in node.inputs]
         if record.kind == "control":
             return
         operands, variadic = _operands(record)
-        surplus = [key for key in node.attrs if key not in operands and key != "symbols"]
+        surplus = [key for key in node.attrs if key not in operands and key not in SIZE_ATTRS]
         self.require(not surplus, f"takes no attribute {', '.join(surplus)}")
         if variadic:
             self.require(bool(types), "at least one input is needed")
         else:
-            expected = [name for name in operands if name not in node.attrs]
+            expected = [n for n in operands if n not in node.attrs and n not in SIZE_ATTRS]
             self.require(
                 len(types) == len(expected),
                 f"takes {', '.join(operands) or 'nothing'}; has {len(types)} inputs "
@@ -207,6 +283,10 @@ class _Verifier:
             inferred == declared,
             f"declares {_types(declared)}, but the op gives {_types(inferred)}",
         )
+
+
+CONTROL = {"ifelse": _Verifier.ifelse, "loop": _Verifier.loop}
+"""Ops whose blocks are run or not, once or many times."""
 
 
 def _types(types: tuple[TensorType, ...]) -> str:
