@@ -17,8 +17,11 @@ from tracejit.source import Loc
 
 STATUS_WORD = 0
 """The frame word in which a step reports that something went wrong, `DONE` otherwise."""
-DONE, MISS, INDEX_ERROR, MEMORY_ERROR, CALL_ERROR = 0, 1, 2, 3, 4
+DONE, MISS, INDEX_ERROR, MEMORY_ERROR, CALL_ERROR, SIZE_ERROR = 0, 1, 2, 3, 4, 5
 """What compiled code returns: done; does not fit, nothing has run; or what went wrong."""
+
+STATUS_BITS = 8
+"""The bits of a status that say what went wrong; above them is which of `Program.failing`."""
 
 WeakKind = type[int] | type[float] | type[complex] | type[np.random.Generator]
 """The Python type of a Python scalar, or of a random generator, whose address is the value."""
@@ -137,7 +140,8 @@ class Loop:
 
     With `test`, where a bool lies, it is looked at before each turn, and the loop ends where it is
     false; `count` is None where nothing else bounds the loop. With `independent` the turns may run
-    in any order, on several threads.
+    in any order, on several threads; each thread then has memory of its own for the buffers
+    `private`, which hold nothing from before the turn nor anything that is read after it.
     """
 
     symbol: str
@@ -148,6 +152,7 @@ class Loop:
     title: str = field(default="", repr=False)
     test: MemRef | None = None
     independent: bool = False
+    private: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +167,8 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """The size `symbol`, in frame word `slot`, becomes the int64 at `value`.
-
-    `guards` are checked there and then.
+    """The size `symbol`, in frame word `slot`, becomes the int64 at `value`, which is an error
+    where it is negative. `guards` are checked there and then.
     """
 
     symbol: str
@@ -185,7 +189,15 @@ class Allocate:
     nbytes: Dim
 
 
-Step = Nest | MatMul | Call | Loop | Branch | Bind | Allocate
+@dataclass(frozen=True, slots=True)
+class Require:
+    """The `guards`, on sizes that are known by now, hold, or the program ends with an error."""
+
+    guards: tuple[Guard, ...]
+    loc: Loc | None = field(default=None, repr=False)
+
+
+Step = Nest | MatMul | Call | Loop | Branch | Bind | Allocate | Require
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +263,22 @@ class Program:
         slots = {p.slot for p in self.params}
         nests = [s for s in self.walk() if isinstance(s, Nest)]
         return any(o.written and o.slot in slots for nest in nests for o in nest.operands)
+
+    @property
+    def failing(self) -> tuple[Nest | Bind | Guard, ...]:
+        """What may find an error in mid-run: nests with indices, sizes, guards, in order.
+
+        A status has the number of one of them, counted from 1; 0 says nothing.
+        """
+        found: list[Nest | Bind | Guard] = []
+        for step in self.walk():
+            if isinstance(step, Nest) and step.may_fail:
+                found.append(step)
+            elif isinstance(step, Bind):
+                found += [step, *step.guards]
+            elif isinstance(step, Require):
+                found += step.guards
+        return tuple(found)
 
     @property
     def places(self) -> dict[int, Dim]:
