@@ -10,7 +10,9 @@ from importlib import import_module
 from tracejit import errors
 from tracejit.codegen_cpu import cache, machine
 from tracejit.codegen_cpu.llvm_blas import provide_blas
-from tracejit.codegen_cpu.llvm_program import FrameLayout, emit_program, frame_layout
+from tracejit.codegen_cpu.llvm_frame import FrameLayout, frame_layout
+from tracejit.codegen_cpu.llvm_program import emit_program
+from tracejit.codegen_cpu.llvm_straight import has_scalar_loops
 from tracejit.codegen_cpu.native_abi import runtime
 from tracejit.codegen_cpu.source_program import emit_source
 from tracejit.config import config
@@ -66,7 +68,8 @@ def _load_or_compile(program: Program, key: str, symbol: str) -> tuple[int, bool
         except RuntimeError:
             pass  # A damaged entry: compile it again.
     try:
-        object_code = machine.compile_assembly(emit_program(program, symbol, machine.host()))
+        text = emit_program(program, symbol, machine.host())
+        object_code = machine.compile_assembly(text, has_scalar_loops(program))
     except RuntimeError as error:
         raise errors.CompileError(f"LLVM refused the code of `{program.name}`: {error}") from error
     cache.write(key, object_code)

@@ -32,7 +32,7 @@ from tracejit.ir.loops import (
     Take,
 )
 from tracejit.ir.opdef import OPS
-from tracejit.ir.program import INDEX_ERROR, STATUS_WORD
+from tracejit.ir.program import INDEX_ERROR, STATUS_BITS, STATUS_WORD
 from tracejit.ir.scalar import Scalar
 from tracejit.ir.types import F8, INTP
 
@@ -52,6 +52,8 @@ class NestBody:
     bases: list[ll.Value]
     extents: list[ll.Value]
     axis: dict[Any, ll.Value]
+    place: int = 0
+    """Which of `Program.failing` it is."""
 
     def loop(
         self,
@@ -85,6 +87,15 @@ class NestBody:
 
     def registers(self, reductions: list[Reduction]) -> list[ll.Value]:
         return [v for r in reductions for s in r.start(self.scalar) for v in flatten(s)]
+
+    def single(self, reduction: Reduction, variables: Vars) -> None:
+        """A reduction over one element."""
+        o, carry = self.scalar, reduction.carry
+        new = [self.operand(carry.value, variables, o)]
+        if carry.index is not None:
+            new.append(self.operand(carry.index, variables, o))
+        state = reduction.take(o, reduction.start(o), new, None)
+        variables.update(reduction.result(o, state))
 
     # Straight code outside the inner loops.
 
@@ -235,6 +246,13 @@ class NestBody:
         for var, by, size in zip(instr.indices, instr.strides, instr.sizes, strict=True):
             index, _ = self._wrapped(variables[var], size, self.scalar)
             pointer = offset_pointer(self.b, pointer, self.b.mul(index.v, self.dims(by)))
+        self.put_at(pointer, stride, instr, variables, o, memory, mask)
+
+    def put_at(
+        self, pointer: ll.Value, stride: int | ll.Value, instr: Put, variables: Vars,
+        o: LlvmScalars, memory: Memory, mask: ll.Value | None,
+    ) -> None:  # fmt: skip
+        """What a `Put` stores, at a place that has been found."""
         value = self.operand(instr.value, variables, o)
         if instr.op is not None:
             body = OPS[instr.op].body
@@ -286,4 +304,9 @@ class NestBody:
             outside = self.b.icmp_unsigned("!=", bits, ll.Constant(ll.IntType(lanes), 0))
         with self.b.if_then(outside, likely=False):
             slot = self.b.gep(self.frame, [number(STATUS_WORD)], source_etype=I64)
-            self.b.store(number(INDEX_ERROR), slot)
+            self.b.store(status_of(INDEX_ERROR, self.place), slot)
+
+
+def status_of(code: int, place: int) -> ll.Constant:
+    """The status that says `code`, found by number `place` of `Program.failing`."""
+    return number(code | place << STATUS_BITS)

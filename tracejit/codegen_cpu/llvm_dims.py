@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import llvmlite.ir as ll
 
-from tracejit.codegen_cpu.llvm_scalars import I64
-from tracejit.ir.dims import Atom, Dim, Expr, Sym
+from tracejit.codegen_cpu.llvm_scalars import I64, PTR
+from tracejit.ir.dims import Atom, Dim, Expr, Opaque, Sym, free_symbols
 
 
 def number(value: int) -> ll.Constant:
@@ -16,11 +16,27 @@ def number(value: int) -> ll.Constant:
 
 
 class DimEmitter:
-    """Evaluates dims at the end of one block, whatever is built elsewhere in the function."""
+    """Evaluates dims at the end of one block, whatever is built elsewhere in the function.
+
+    What has been evaluated, and the `pointers` that were read from frame words, are kept.
+    """
 
     def __init__(self, builder: ll.IRBuilder, frame: ll.Value, symbols: Mapping[str, int]) -> None:
         self.b, self.frame, self.symbols = builder, frame, symbols
         self.known: dict[Dim | Atom, ll.Value] = {}
+        self.pointers: dict[int, ll.Value] = {}
+
+    def pointer(self, slot: int) -> ll.Value:
+        """The pointer in frame word `slot`."""
+        found = self.pointers.get(slot)
+        if found is None:
+            found = self.pointers[slot] = self.word(slot, PTR)
+        return found
+
+    def bind(self, symbol: str, value: ll.Value) -> None:
+        """From here on `symbol` is `value`, whatever the frame says."""
+        self.known = {dim: v for dim, v in self.known.items() if symbol not in _symbols(dim)}
+        self.known[Sym(symbol)] = value
 
     def word(self, slot: int, type: ll.Type = I64) -> ll.Value:
         """The frame word `slot`, loaded now."""
@@ -40,9 +56,9 @@ class DimEmitter:
     @contextmanager
     def inside(self) -> Iterator[None]:
         """For code that may not run, a loop or a branch: what is computed there is forgotten."""
-        known = dict(self.known)
+        known, pointers = dict(self.known), dict(self.pointers)
         yield
-        self.known = known
+        self.known, self.pointers = known, pointers
 
     def _sum(self, dim: Expr) -> ll.Value:
         total: ll.Value | None = None
@@ -86,3 +102,11 @@ class DimEmitter:
         else:
             value = self.b.add(remainder, self.b.select(off, safe, zero))
         return self.b.select(by_zero, zero, value)
+
+
+def _symbols(item: Dim | Atom) -> frozenset[str]:
+    if isinstance(item, Sym):
+        return frozenset({item.name})
+    if isinstance(item, Opaque):
+        return free_symbols(item.left) | free_symbols(item.right)
+    return free_symbols(item)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import llvmlite.ir as ll
 import numpy as np
 
@@ -42,10 +45,12 @@ class Memory:
     """Access for a builder of `lanes`; `mask` is an i1 vector, or None where all lanes are on.
 
     `stride` is the distance in bytes between lanes: an int where it is known, else an LLVM value.
+    `tags` are put on loads and stores of one lane: metadata that says what else lies elsewhere.
     """
 
     def __init__(self, o: LlvmScalars) -> None:
         self.o, self.b, self.lanes = o, o.b, o.lanes
+        self.tags: Mapping[str, Any] = {}
 
     def load(
         self, pointer: ll.Value, stride: int | ll.Value, dtype: np.dtype, mask: ll.Value | None
@@ -91,7 +96,7 @@ class Memory:
     ) -> ll.Value:
         element = memory_type(dtype)
         if self.lanes == 1:
-            return self.b.load(pointer, typ=element, align=dtype.itemsize)
+            return self._tagged(self.b.load(pointer, typ=element, align=dtype.itemsize))
         vector = self._vector(element)
         if isinstance(stride, int) and stride == dtype.itemsize:
             if mask is None:
@@ -108,7 +113,7 @@ class Memory:
         mask: ll.Value | None, nontemporal: bool,
     ) -> None:  # fmt: skip
         if self.lanes == 1:
-            self.b.store(raw, pointer, align=dtype.itemsize)
+            self._tagged(self.b.store(raw, pointer, align=dtype.itemsize))
             return
         if isinstance(stride, int) and stride == dtype.itemsize:
             if mask is not None:
@@ -124,6 +129,11 @@ class Memory:
             # Every lane writes the same place: the last one that is on wins.
             raise AssertionError("a vector store needs a stride")
         self.scatter(self.lane_pointers(pointer, stride), raw, dtype, mask)
+
+    def _tagged(self, access: Any) -> Any:
+        for name, node in self.tags.items():
+            access.set_metadata(name, node)
+        return access
 
     def _masked(
         self, what: str, vector: ll.Type, dtype: np.dtype, pointer: ll.Value, mask: ll.Value,

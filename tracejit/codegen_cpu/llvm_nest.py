@@ -37,8 +37,11 @@ TASK_WORK = 1 << 16
 class NestEmitter(NestBody):
     """Emits one nest into a module."""
 
-    def __init__(self, context: ModuleContext, nest: Nest, symbols: Mapping[str, int]) -> None:
-        self.context, self.nest, self.symbols = context, nest, symbols
+    def __init__(
+        self, context: ModuleContext, nest: Nest, symbols: Mapping[str, int], place: int
+    ) -> None:
+        """`place` says which of `Program.failing` it is."""
+        self.context, self.nest, self.symbols, self.place = context, nest, symbols, place
         self.lanes = 1 if nest.serial else self._choose_lanes()
 
     def _choose_lanes(self) -> int:
@@ -53,13 +56,14 @@ class NestEmitter(NestBody):
                 widest = max(widest, 4 if dtype == F2 else dtype.itemsize)
         return max(1, self.context.machine.vector_bytes // widest)
 
-    def emit(self) -> str:
-        """Define both functions; the name of the one to call."""
-        self._emit_launch(self._emit_body())
-        return self.nest.name
+    def emit(self) -> ll.Function:
+        """Define both functions; the one to call."""
+        return self._emit_launch(self._emit_body())
 
     def _function(self, name: str, arguments: list[ll.Type]) -> ll.Function:
-        function = ll.Function(self.context.module, ll.FunctionType(VOID, arguments), name)
+        module = self.context.module
+        type = ll.FunctionType(VOID, arguments)
+        function = ll.Function(module, type, module.get_unique_name(name))
         function.attributes.add("nounwind")
         function.linkage = "internal"
         for argument, label in zip(function.args, ("frame", "lo", "hi"), strict=False):
@@ -143,21 +147,12 @@ class NestEmitter(NestBody):
             if not section.axes:
                 self.straight(section.body, variables)
                 for reduction in reductions:
-                    self._single(reduction, variables)
+                    self.single(reduction, variables)
                 continue
             registers = self._nested(section, section.axes, variables, reductions, None)
             for reduction in reductions:
                 state = [unflatten(self.scalar, d, registers) for d in reduction.dtypes]
                 variables.update(reduction.result(self.scalar, state))
-
-    def _single(self, reduction: Reduction, variables: Vars) -> None:
-        """A reduction over one element."""
-        o, carry = self.scalar, reduction.carry
-        new = [self.operand(carry.value, variables, o)]
-        if carry.index is not None:
-            new.append(self.operand(carry.index, variables, o))
-        state = reduction.take(o, reduction.start(o), new, None)
-        variables.update(reduction.result(o, state))
 
     # Loops.
 
@@ -192,7 +187,7 @@ class NestEmitter(NestBody):
 
     # The function that shares the work out.
 
-    def _emit_launch(self, body: ll.Function) -> None:
+    def _emit_launch(self, body: ll.Function) -> ll.Function:
         nest = self.nest
         function = self._function(nest.name, [PTR])
         (frame,) = function.args
@@ -214,7 +209,7 @@ class NestEmitter(NestBody):
         if nest.ordered:
             b.call(body, [frame, number(0), count])
             b.ret_void()
-            return
+            return function
         several = b.and_(
             b.icmp_signed(">", count, number(1)),
             b.icmp_signed(">", work, number(PARALLEL_WORK)),
@@ -229,3 +224,4 @@ class NestEmitter(NestBody):
             with serial:
                 b.call(body, [frame, number(0), count])
         b.ret_void()
+        return function

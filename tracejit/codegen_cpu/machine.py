@@ -96,17 +96,20 @@ def target_machine() -> llvm.TargetMachine:
     )  # fmt: skip
 
 
-def compile_assembly(text: str) -> bytes:
-    """Object code of a module in LLVM assembly, optimized."""
+def compile_assembly(text: str, scalar_loops: bool = False) -> bytes:
+    """Object code of a module in LLVM assembly, optimized.
+
+    Nests are emitted as vectors and unrolled as far as that pays. `scalar_loops` are those that
+    are written as scalar code, for LLVM to make vectors of.
+    """
     host()
     module = llvm.parse_assembly(text)
     machine = target_machine()
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = False
+    options.loop_vectorization = options.loop_unrolling = scalar_loops
     options.slp_vectorization = False
-    options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))

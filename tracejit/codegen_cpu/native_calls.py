@@ -304,7 +304,7 @@ def tracejit_entry(self, args, count):
     while k < specs:
         result = tracejit_run(load(table + 24 + 8 * k), args, state)
         if result != -1:
-            if result < -1 and result > -64:
+            if result < -1:
                 return PyLong_FromLongLong(-2 - result)
             store(table + 16, load(table + 16) + 1)
             return result

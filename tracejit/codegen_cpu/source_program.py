@@ -11,7 +11,8 @@ import struct
 from collections.abc import Iterable
 
 from tracejit.codegen_cpu.llvm_blas import LETTERS, batch_strides, goes_by_rows
-from tracejit.codegen_cpu.llvm_program import ALIGNMENT, frame_layout
+from tracejit.codegen_cpu.llvm_frame import frame_layout
+from tracejit.codegen_cpu.llvm_program import ALIGNMENT
 from tracejit.codegen_cpu.source_nest import NestSource, Sizes, outer_count
 from tracejit.codegen_cpu.source_scalars import SourceModule
 from tracejit.codegen_cpu.source_text import ADD, ATOM, MUL
