@@ -28,11 +28,11 @@ from tracejit.ir.graph import (
 from tracejit.ir.opdef import OPS
 from tracejit.ir.target import Target
 from tracejit.passes import maps
+from tracejit.passes.chains import CONTROL, written_input
 from tracejit.passes.costs import SHIFTED_FLOPS, Costs, fusable
 from tracejit.passes.maps import VIEWS, Entry, Map
 from tracejit.passes.order import Group, Order, Unit
 from tracejit.passes.regroup import Grouping, is_free, regroup
-from tracejit.passes.writes import written_input
 
 MOST_SIBLINGS = 64
 """More groups over the same axes than this are not compared with each other."""
@@ -41,14 +41,37 @@ Request = tuple[Group, Map]
 
 
 def fuse(graph: Graph, target: Target) -> Graph:
-    """See the module."""
-    return _Fuser(graph).run()
+    """See the module. What is in the blocks of branches and loops is grouped there."""
+    return _fused(graph, frozenset(graph.params[p] for p, _ in graph.written))
+
+
+def _fused(graph: Graph, visible: frozenset[Value]) -> Graph:
+    """`graph` fused, where writes into the params `visible` show outside if it fails."""
+    if any(n.op in CONTROL for n in graph.nodes):
+        order = Order(graph, visible)
+        nodes = [_with_fused_blocks(n, order, visible) for n in graph.nodes]
+        graph = graph.with_(nodes=tuple(nodes))
+    return fuse_alone(graph, visible)
+
+
+def _with_fused_blocks(node: Node, order: Order, visible: frozenset[Value]) -> Node:
+    if node.op not in CONTROL:
+        return node
+    captured = node.inputs[len(node.inputs) - len(node.blocks[0].params) :]
+    seen = [k for k, v in enumerate(captured) if order.memory(v) in visible]
+    blocks = tuple([_fused(b, frozenset(b.params[k] for k in seen)) for b in node.blocks])
+    return node.with_(blocks=blocks)
+
+
+def fuse_alone(graph: Graph, visible: frozenset[Value]) -> Graph:
+    """`graph` fused, and its blocks as they are."""
+    return _Fuser(graph, visible).run()
 
 
 class _Fuser:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, visible: frozenset[Value]) -> None:
         self.graph = graph
-        self.order = Order(graph)
+        self.order = Order(graph, visible)
         self.producer = self.order.producer
         self.costs = Costs(self.producer)
         self.requests: dict[Value, list[Request]] = {}
@@ -201,10 +224,25 @@ class _Fuser:
                     return False
                 if not self._is_aligned(write, value, at, group):
                     return False
-                write = order.links.get(write)
+                write = order.links.get(write.output)
             if write is not None and order.reaches(order.unit(write), group):
                 return False
         return True
+
+    def _may_all_read(self, node: Node, wanted: list[Request]) -> bool:
+        """Whether the groups can all run before the writes that end what `node` reads."""
+        order = self.order
+        before: dict[Unit, list[Unit]] = {}
+        for group, map in wanted:
+            for value, _ in self.costs.operands(node, map):
+                write = order.writer.get(order.root(value))
+                if write is not None and order.unit(write) is not group:
+                    before.setdefault(group, []).append(order.unit(write))
+        return not any(
+            order.reaches(write, group, before)
+            for group, writes in before.items()
+            for write in writes
+        )
 
     def _is_aligned(self, write: Node, value: Value, at: Map, group: Group) -> bool:
         """Whether `value` is read where `write` replaces it, element by element, or elsewhere."""
@@ -317,6 +355,8 @@ class _Fuser:
         costs less than a trip to memory.
         """
         if not all(self._may_read(node, group, map) for group, map in wanted):
+            return False
+        if len(wanted) > 1 and not self._may_all_read(node, wanted):
             return False
         if self.costs.is_cheap(node):
             return True

@@ -8,15 +8,15 @@ caller's arrays are as NumPy would have left them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Node, Value, producers
+from tracejit.passes.chains import writes_of, written_input, written_into
 from tracejit.passes.maps import VIEWS, Map
 from tracejit.passes.rewrite import can_fail
 from tracejit.passes.rules_shape import are_apart
-from tracejit.passes.writes import written_input
 
 
 @dataclass(eq=False)
@@ -53,7 +53,7 @@ Unit = Group | Node
 class Order:
     """The order of units; `place` is told where each write has gone."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, visible: frozenset[Value]) -> None:
         self.producer = producers(graph)
         self.readers: dict[Value, list[Unit]] = {}
         self.writer: dict[Value, Node] = {}
@@ -61,41 +61,38 @@ class Order:
         self._read_by: dict[Unit, dict[Value, None]] = {}
         self._group: dict[Node, Group] = {}
         self._roots: dict[Value, Value] = {}
-        self.links: dict[Node, Node] = {}
+        self.links: dict[Value, Node] = {}
         self.versions: set[Value] = set()
         for node in graph.nodes:
-            base = written_input(node)
-            if base is None:
-                continue
-            root = self.root(base)
-            # Rows written one by one are put into the whole at the end: the first write counts.
-            self.writer.setdefault(root, node)
-            before = self.producer.get(root)
-            if before is not None and written_input(before) is not None:
-                self.links.setdefault(before, node)
-                self.versions.add(root)
-        self.next, self.previous = self._barriers(graph)
+            for _, position in writes_of(node):
+                root = self.root(node.inputs[position])
+                # Rows written one by one are put into the whole at the end: the first write counts.
+                self.writer.setdefault(root, node)
+                before = self.producer.get(root)
+                if before is not None and written_into(before, root) is not None:
+                    self.links.setdefault(root, node)
+                    self.versions.add(root)
+        self.next, self.previous = self._barriers(graph, visible)
 
-    def _barriers(self, graph: Graph) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]]]:
-        """For writes into parameters and nodes that can fail: which come next, and before."""
+    def _barriers(
+        self, graph: Graph, visible: frozenset[Value]
+    ) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]]]:
+        """For writes into memory of the caller and nodes that can fail: what comes next, before."""
         after: dict[Node, list[Node]] = {}
         before: dict[Node, list[Node]] = {}
-        if not graph.written:
+        if not visible:
             return after, before
-        written = {graph.params[p] for p, _ in graph.written}
         failing: list[Node] = []
         writes: list[Node] = []
         for node in graph.nodes:
-            base = written_input(node)
-            visible = base is not None and self._memory(base) in written
-            fails = can_fail(node)
-            if visible and failing:
+            is_seen = any(self.memory(node.inputs[k]) in visible for _, k in writes_of(node))
+            if is_seen and failing:
                 before[node] = failing[-1:]
-            if fails:
+            if can_fail(node):
                 before[node] = [*before.get(node, []), *writes, *failing[-1:]]
                 writes = []
                 failing.append(node)
-            if visible:
+            if is_seen:
                 writes.append(node)
         for node, earlier in before.items():
             for other in earlier:
@@ -114,16 +111,14 @@ class Order:
             self._roots[value] = found
         return found
 
-    def _memory(self, value: Value) -> Value:
+    def memory(self, value: Value) -> Value:
         """The value that first filled the memory of `value`, through all writes in place."""
         value = self.root(value)
-        node = self.producer.get(value)
-        while node is not None:
-            base = written_input(node)
+        while (node := self.producer.get(value)) is not None:
+            base = written_into(node, value)
             if base is None:
                 break
             value = self.root(base)
-            node = self.producer.get(value)
         return value
 
     # What is told.
@@ -160,9 +155,8 @@ class Order:
         """The units that must run before `unit` although it reads nothing of theirs."""
         nodes = unit.members if isinstance(unit, Group) else (unit,)
         for node in nodes:
-            base = written_input(node)
-            if base is not None:
-                for reader in self._reads.get(self.root(base), ()):
+            for _, position in writes_of(node):
+                for reader in self._reads.get(self.root(node.inputs[position]), ()):
                     reader = reader.find() if isinstance(reader, Group) else reader
                     if reader is not unit:
                         yield reader
@@ -174,9 +168,9 @@ class Order:
         """The units that must run after `unit`; the next write after a `loose` one need not."""
         nodes = unit.members if isinstance(unit, Group) else (unit,)
         for node in nodes:
-            if node in self.links and node not in loose:
-                yield self.unit(self.links[node])
             for value in node.outputs:
+                if value in self.links and node not in loose:
+                    yield self.unit(self.links[value])
                 for reader in self.readers.get(value, ()):
                     yield reader.find() if isinstance(reader, Group) else reader
             for other in self.next.get(node, ()):
@@ -203,18 +197,23 @@ class Order:
 
     def _leaves_alone(self, write: Node, group: Group) -> bool:
         """Whether the next write into the same memory is in `group`, and replaces other parts."""
-        following = self.links.get(write)
+        following = self.links.get(write.output)
         if following is None or self.unit(following) is not group:
             return False
         return write.op == following.op == "update" and are_apart(write, following)
 
     def _sees(self, reader: Group, writer: Group) -> bool:
         """Whether a group reads memory, at whatever version, that another one writes."""
-        read = {self._memory(v) for v in self.reads(reader)}
-        return any(self._memory(n.inputs[0]) in read for n in writer.writes)
+        read = {self.memory(v) for v in self.reads(reader)}
+        return any(self.memory(n.inputs[0]) in read for n in writer.writes)
 
-    def reaches(self, start: Unit, goal: Unit) -> bool:
-        """Whether `goal` is `start` or has to run after it."""
+    def reaches(
+        self, start: Unit, goal: Unit, more: Mapping[Unit, Sequence[Unit]] | None = None
+    ) -> bool:
+        """Whether `goal` is `start` or has to run after it.
+
+        `more` has units that would have to run after others besides.
+        """
         pending: list[Unit] = [start.find() if isinstance(start, Group) else start]
         seen: set[Unit] = set()
         while pending:
@@ -224,4 +223,6 @@ class Order:
             if unit not in seen:
                 seen.add(unit)
                 pending.extend(self.later(unit))
+                if more is not None:
+                    pending.extend(more.get(unit, ()))
         return False

@@ -12,21 +12,44 @@ from __future__ import annotations
 
 from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.target import Target
-from tracejit.passes.fuse import fuse
+from tracejit.passes.blocks_in_place import blocks_in_place
+from tracejit.passes.chains import CONTROL, writes_of
+from tracejit.passes.fuse import fuse_alone
 from tracejit.passes.maps import VIEWS
 from tracejit.passes.rewrite import substitute_inputs
-from tracejit.passes.writes import writes_in_place
+from tracejit.passes.writes import planned
 
 
 def read_back(graph: Graph, target: Target) -> Graph:
     """See the module."""
-    readers = _Readers(graph)
-    if not any(readers.has_others(n) for n in graph.nodes if n.op == "update"):
+    return _read_back(graph, blocks_in_place(graph))
+
+
+def _read_back(graph: Graph, prepared: Graph) -> Graph:
+    """`graph` read back; `prepared` is the same graph, where blocks have memory."""
+    graph = _in_blocks(graph, prepared)
+    readers = _Readers(prepared)
+    if not any(readers.has_others(n) for n in prepared.nodes if n.op == "update"):
         return graph
-    copies = _pure_copies(fuse(writes_in_place(graph, target), target))
+    visible = frozenset(prepared.params[p] for p, _ in prepared.written)
+    copies = _pure_copies(fuse_alone(planned(prepared), visible))
     chosen = [n for n in graph.nodes if n.op == "update" and n.inputs[1] in copies]
     found = [n for n in chosen if readers.can_move(n)]
     return _moved(graph, found) if found else graph
+
+
+def _in_blocks(graph: Graph, prepared: Graph) -> Graph:
+    known = iter([n for n in prepared.nodes if n.op in CONTROL])
+    nodes, changed = [], False
+    for old in graph.nodes:
+        node = old
+        if node.op in CONTROL:
+            pairs = zip(node.blocks, next(known).blocks, strict=True)
+            blocks = tuple([_read_back(block, with_memory) for block, with_memory in pairs])
+            if any(a is not b for a, b in zip(blocks, node.blocks, strict=True)):
+                node, changed = node.with_(blocks=blocks), True
+        nodes.append(node)
+    return graph.with_(nodes=tuple(nodes)) if changed else graph
 
 
 class _Readers:
@@ -40,8 +63,8 @@ class _Readers:
         for k, node in enumerate(graph.nodes):
             for value in node.inputs:
                 self.at.setdefault(value, []).append(k)
-            if node.op == "update":
-                self.written[node.inputs[0]] = k
+            for _, position in writes_of(node):
+                self.written[node.inputs[position]] = k
 
     def has_others(self, write: Node) -> bool:
         """Whether something behind `write` reads what it writes."""

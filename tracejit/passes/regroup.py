@@ -7,10 +7,10 @@ from functools import cached_property
 
 from tracejit.ir.graph import Graph, Node, Value, mentioned_symbols, symbol_definers
 from tracejit.passes import maps
+from tracejit.passes.chains import written_input
 from tracejit.passes.costs import fusable
 from tracejit.passes.maps import FREE, VIEWS
 from tracejit.passes.order import Group, Order, Unit
-from tracejit.passes.writes import written_input
 
 
 def is_free(node: Node) -> bool:
@@ -108,9 +108,10 @@ class _Regrouping:
                 nodes[node] = None
                 pending.extend(node.inputs)
         body = sorted(nodes, key=self._position.__getitem__)
-        outputs = [
-            v for n in body if n in group.members for v in n.outputs if v in self.grouping.stored
-        ]
+        # Of several writes into one memory the last one gives what is read from then on.
+        passed = {b for n, b in bases.items() if self.producer.get(b) in bases}
+        shown = self.grouping.stored - passed
+        outputs = [v for n in body if n in group.members for v in n.outputs if v in shown]
         inputs = tuple(params)
         block = Graph("fused", inputs, tuple(body), tuple(outputs))
         loc = next((n.loc for n in reversed(body) if n in group.members and n.loc), None)

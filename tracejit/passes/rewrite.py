@@ -33,7 +33,10 @@ def has_effects(node: Node) -> bool:
 
 def can_fail(node: Node) -> bool:
     """Whether a node may find out in mid-run that its inputs are wrong."""
-    return OPS[node.op].may_fail or OPS[node.op].kind == "library"
+    record = OPS.get(node.op)
+    if record is not None and (record.may_fail or record.kind == "library"):
+        return True
+    return any(b.guards or any(map(can_fail, b.nodes)) for b in node.blocks)
 
 
 def is_planned(node: Node) -> bool:
@@ -109,9 +112,10 @@ class Rewriter:
         self._depth = 0
         self._changed = False
 
-    def visit(self, node: Node) -> None:
-        """Take over `node`, or what it simplifies to."""
+    def visit(self, node: Node, was: Node | None = None) -> None:
+        """Take over `node`, or what it simplifies to. `was` is the node with its old blocks."""
         self._node = node
+        self._changed = self._changed or (was is not None and was is not node)
         found = substitute_inputs(node, self._replaced) if self._replaced else node
         if self.keeps_stores:
             found = self._past_stores(found)
@@ -198,6 +202,8 @@ class Rewriter:
 
     def _past_stores(self, node: Node) -> Node:
         """`node` reading what was written rather than all of what it was written into."""
+        if node.blocks:
+            return node
         into = OPS[node.op].in_place if node.op in OPS else None
         table: dict[int, Value] = {}
         for k, value in enumerate(node.inputs):

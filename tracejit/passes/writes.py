@@ -11,35 +11,43 @@ the later readers of an old version that get a copy, of just the part that they 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tracejit.ir.graph import Graph, Node, Value, uses
 from tracejit.ir.opdef import OPS
 from tracejit.ir.target import Target
 from tracejit.ir.types import TensorType
-from tracejit.passes.dce import dce
+from tracejit.passes.blocks_in_place import blocks_in_place
+from tracejit.passes.chains import BIJECTIVE, CONTROL, chain_of, writes_of, written_into
 from tracejit.passes.maps import FREE, VIEWS
-from tracejit.passes.rewrite import can_fail, substitute_inputs
+from tracejit.passes.rewrite import can_fail, has_effects, substitute_inputs
 from tracejit.passes.rules_shape import are_apart, same_region
-
-BIJECTIVE = frozenset({"transpose", "reshape"})
-"""Views of all elements: whoever writes through one writes the memory of the whole."""
 
 END = 1 << 60
 """The position of a read that comes after every node: the value is a result."""
 
 
 def writes_in_place(graph: Graph, target: Target) -> Graph:
-    """See the module."""
-    if not graph.written and not any(map(written_input, graph.nodes)):
+    """See the module. What branches and loops write is planned in their blocks too."""
+    return _in_blocks(planned(blocks_in_place(graph)), target)
+
+
+def _in_blocks(graph: Graph, target: Target) -> Graph:
+    if not any(n.op in CONTROL for n in graph.nodes):
         return graph
-    return _Planner(_with_chains(_without_overwritten(graph, target))).run()
+    nodes = []
+    for node in graph.nodes:
+        if node.op in CONTROL:
+            blocks = tuple([writes_in_place(b, target) for b in node.blocks])
+            node = node.with_(blocks=blocks)
+        nodes.append(node)
+    return graph.with_(nodes=tuple(nodes))
 
 
-def written_input(node: Node) -> Value | None:
-    """The value whose elements the node replaces; None where it is no write."""
-    position = OPS[node.op].in_place
-    return None if position is None else node.inputs[position]
+def planned(graph: Graph) -> Graph:
+    """`graph` with its own writes in place, and those in its blocks as they are."""
+    if not graph.written and not any(map(writes_of, graph.nodes)):
+        return graph
+    return _Planner(_with_chains(_without_overwritten(graph))).run()
 
 
 def whole(type: TensorType) -> dict[str, tuple[object, ...]]:
@@ -50,7 +58,7 @@ def whole(type: TensorType) -> dict[str, tuple[object, ...]]:
 # Writes that nobody sees.
 
 
-def _without_overwritten(graph: Graph, target: Target) -> Graph:
+def _without_overwritten(graph: Graph) -> Graph:
     """`x[s] = _`, then `x[s] = v`, is the second alone where nothing reads what comes between.
 
     A write that a failing node may make visible stays.
@@ -78,7 +86,18 @@ def _without_overwritten(graph: Graph, target: Target) -> Graph:
             producer[value] = new
     if all(new is old for new, old in zip(nodes, graph.nodes, strict=True)):
         return graph
-    return dce(graph.with_(nodes=tuple(nodes)), target)
+    return _without_unread(graph.with_(nodes=tuple(nodes)))
+
+
+def _without_unread(graph: Graph) -> Graph:
+    read = set(graph.results)
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        unread = read.isdisjoint(node.outputs) and "symbols" not in node.attrs
+        if not unread or has_effects(node) or node.op in CONTROL:
+            kept.append(node)
+            read.update(node.inputs)
+    return graph.with_(nodes=tuple(reversed(kept)))
 
 
 # Parameters that are written.
@@ -89,9 +108,9 @@ def _with_chains(graph: Graph) -> Graph:
     becomes: where it is replaced as a whole, by a write of everything."""
     nodes = list(graph.nodes)
     results = list(graph.results)
-    claimed: set[Node] = set()
+    claimed: set[Value] = set()
     producer = {v: n for n in nodes for v in n.outputs}
-    chains = {p: _chain(graph.results[r], producer) for p, r in graph.written}
+    chains = {p: chain_of(graph.results[r], producer) for p, r in graph.written}
     rooted = {p for p, chain in chains.items() if chain.is_of(graph.params[p])}
     for p in sorted(rooted):
         claimed.update(chains[p].writes)
@@ -99,75 +118,35 @@ def _with_chains(graph: Graph) -> Graph:
         if p in rooted:
             continue
         param = graph.params[p]
-        first = None
-        for node, straight in zip(chains[p].writes, chains[p].straight, strict=True):
-            if node in claimed or not straight:
+        first: Value | None = None
+        for written, straight in zip(chains[p].writes, chains[p].straight, strict=True):
+            if written in claimed or not straight:
                 break
-            claimed.add(node)
-            first = node
+            claimed.add(written)
+            first = written
         at, value = len(nodes), results[r]
         if first is not None:
-            base = written_input(first)
+            at = next(k for k, n in enumerate(nodes) if first in n.outputs)
+            base = written_into(nodes[at], first)
             assert base is not None
-            at, value = nodes.index(first), base
+            value = base
         loc = next((n.loc for n in (producer.get(value),) if n is not None), None)
         new = Value(param.type, param.hint)
         write = Node("update", (param, value), (new,), whole(param.type), loc=loc)
-        nodes.insert(at, write)
         if first is not None:
-            nodes[nodes.index(first)] = substitute_inputs(first, {value: new})
+            nodes[at] = _with_base(nodes[at], first, new)
         else:
             results[r] = new
+        nodes.insert(at, write)
     return graph.with_(nodes=tuple(nodes), results=tuple(results))
 
 
-@dataclass
-class _Chain:
-    """The writes that lead to a value, the last one first, and what the first one writes into.
-
-    `straight` says of each write whether its output has the elements where the value has them: the
-    views in between undo each other.
-    """
-
-    writes: list[Node]
-    straight: list[bool]
-    root: Value
-    root_straight: bool
-
-    def is_of(self, param: Value) -> bool:
-        """Whether these are writes into the memory of `param`, element by element."""
-        return self.root is param and self.root_straight
-
-
-def _chain(value: Value, producer: dict[Value, Node]) -> _Chain:
-    writes: list[Node] = []
-    straight: list[bool] = []
-    views: list[Node] = []
-    while True:
-        node = producer.get(value)
-        base = None if node is None else written_input(node)
-        if node is not None and base is not None:
-            writes.append(node)
-            straight.append(not views)
-            value = base
-        elif node is not None and node.op in BIJECTIVE:
-            if views and _undoes(views[-1], node):
-                views.pop()
-            else:
-                views.append(node)
-            value = node.inputs[0]
-        else:
-            return _Chain(writes, straight, value, not views)
-
-
-def _undoes(outer: Node, inner: Node) -> bool:
-    """Whether `outer` of `inner` is nothing at all."""
-    if outer.op != inner.op or outer.output.type.shape != inner.inputs[0].type.shape:
-        return False
-    if outer.op == "reshape":
-        return True
-    perm = tuple(inner.attrs["perm"][k] for k in outer.attrs["perm"])
-    return perm == tuple(range(len(perm)))
+def _with_base(node: Node, written: Value, base: Value) -> Node:
+    """`node` writing into `base` where it gives `written`."""
+    position = dict(writes_of(node))[written]
+    inputs = list(node.inputs)
+    inputs[position] = base
+    return node.with_(inputs=tuple(inputs))
 
 
 class _Planner:
@@ -185,9 +164,9 @@ class _Planner:
                     self.direct.setdefault(value, []).append(k)
         for value in self.graph.results:
             self.direct.setdefault(value, []).append(END)
-        self.chained: set[Node] = set()
+        self.chained: set[Value] = set()
         for p, r in self.graph.written:
-            chain = _chain(self.graph.results[r], self.producer)
+            chain = chain_of(self.graph.results[r], self.producer)
             if chain.is_of(self.graph.params[p]):
                 self.chained.update(chain.writes)
         self.owned_params = {self.graph.params[p] for p, _ in self.graph.written}
@@ -196,7 +175,7 @@ class _Planner:
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
-            if written_input(node) is None:
+            if not writes_of(node):
                 self.nodes.append(substitute_inputs(node, self.replaced))
             else:
                 self._write(node)
@@ -204,25 +183,40 @@ class _Planner:
         return self.graph.with_(nodes=tuple(self.nodes), results=results)
 
     def _write(self, node: Node) -> None:
-        """Emit a write in place, with the copies that it needs in front of it."""
-        position = OPS[node.op].in_place
-        assert position is not None
-        memory, owned = self._memory(node.inputs[position], node)
+        """Emit a node that writes in place, with the copies that it needs in front of it."""
         inputs = [self.replaced.get(v, v) for v in node.inputs]
-        for k, value in enumerate(inputs):
-            if k != position and self._looks_at(value, memory) and not self._is_apart(node, value):
-                inputs[k] = self._copy(value, node)
-        late = [v for v in self._family(memory) if self._read_after(v, self.position[node])]
-        elsewhere = [v for v in late if self._lies_elsewhere(v, node, memory)]
-        if not owned or (len(elsewhere) < len(late) and node not in self.chained):
-            inputs[position] = self._copy(inputs[position], node)
-            elsewhere = []
-        else:
-            for value in late:
-                if value not in elsewhere:
-                    self._replace(value, self._copy(self.replaced.get(value, value), node))
-        self.nodes.append(node.with_(inputs=tuple(inputs), reuses=(position,)))
-        moved = {memory: node.output}
+        copies: dict[Value, Value] = {}
+        copied: set[int] = set()
+        moved: dict[Value, Value] = {}
+        elsewhere: list[Value] = []
+        for written, position in writes_of(node):
+            if position in copied:
+                continue
+            memory, owned = self._memory(node.inputs[position], written)
+            chained = written in self.chained
+            late = [v for v in self._family(memory) if self._read_after(v, self.position[node])]
+            apart = [v for v in late if self._lies_elsewhere(v, node, memory)]
+            old = [v for v in late if v not in apart]
+            others = [k for k in range(len(inputs)) if k != position and k not in copied]
+            others = [k for k in others if self._is_overwritten(inputs, k, position, memory, node)]
+            # What is small is copied rather than what is large.
+            kept = owned and (chained or all(v.type.size == 1 for v in old))
+            if kept and not chained and node.op in CONTROL:
+                kept = all(inputs[k].type.size != memory.type.size for k in others)
+            if not kept:
+                copied.add(position)
+                inputs[position] = self._copy(inputs[position], node, {})
+                continue
+            for k in others:
+                copied.add(k)
+                is_written = any(k == at for _, at in writes_of(node))
+                inputs[k] = self._copy(inputs[k], node, {} if is_written else copies)
+            for value in old:
+                self._replace(value, self._copy(self.replaced.get(value, value), node, copies))
+            elsewhere += apart
+            moved[memory] = written
+        reuses = node.reuses if node.op in CONTROL else (OPS[node.op].in_place,)
+        self.nodes.append(node.with_(inputs=tuple(inputs), reuses=reuses))
         for value in elsewhere:
             self._read_from(node, value, moved)
 
@@ -249,13 +243,24 @@ class _Planner:
                 self.replaced[key] = new
         self.replaced[value] = new
 
-    def _copy(self, value: Value, node: Node) -> Value:
-        found = Value(value.type, value.hint)
+    def _is_overwritten(
+        self, inputs: Sequence[Value], k: int, position: int, memory: Value, node: Node
+    ) -> bool:
+        """Whether input `k` looks at what `node` writes, where it takes over input `position`."""
+        value = inputs[k]
+        seen = value is inputs[position] or self._looks_at(value, memory)
+        return seen and not self._is_apart(node, value)
+
+    def _copy(self, value: Value, node: Node, known: dict[Value, Value]) -> Value:
+        """A copy in front of `node`; one for equal values in `known`."""
+        if value in known:
+            return known[value]
+        found = known[value] = Value(value.type, value.hint)
         self.nodes.append(Node("copy", (value,), (found,), loc=node.loc))
         return found
 
-    def _memory(self, value: Value, node: Node) -> tuple[Value, bool]:
-        """The value that is all of the memory of `value`, and whether it may be overwritten."""
+    def _memory(self, value: Value, written: Value) -> tuple[Value, bool]:
+        """The value that is all of the memory of `value`, and whether `written` may lie there."""
         while True:
             if value in self.replaced:
                 now = self.replaced[value]
@@ -266,7 +271,7 @@ class _Planner:
                 continue
             found = self.producer.get(value)
             if found is None:
-                return value, value in self.owned_params and node in self.chained
+                return value, value in self.owned_params and written in self.chained
             if found.op in BIJECTIVE:
                 value = found.inputs[0]
                 continue
