@@ -82,13 +82,15 @@ class Jitted:
             found = self._entry(*args)
             if found is not NotImplemented and type(found) is not int:
                 return found
-            if found == CALL_ERROR and type(found) is int:
-                # A library raised in mid-run: another run would repeat what was done before.
-                raise _trimmed(_compiler().take_error())
+            if type(found) is int:
+                if found == CALL_ERROR:
+                    raise _trimmed(_compiler().take_error())
+                return self._call(args, kwargs, found)
         return self._call(args, kwargs)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call that the native entry does not answer."""
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], failed: int = 0) -> Any:
+        """A call that the native entry does not answer, or to which it answered with the status
+        `failed`: then nothing is run again, as arguments may have been written already."""
         if tracing():
             return self.__tracejit_inline__(*args, **kwargs)
         try:
@@ -96,6 +98,8 @@ class Jitted:
             for specialization in self._table.get(arguments.key, ()):
                 arrays = specialization.inputs(arguments.leaves)
                 if arrays is not None:
+                    if failed:
+                        raise specialization.failure(failed, arrays)
                     self._hits += 1
                     return specialization.run(arrays)
             specialization, arrays = self._compile(arguments)

@@ -12,9 +12,16 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.config import config
-from tracejit.ir.graph import Graph
-from tracejit.ir.interpret import as_operand, bind_sizes, failing_node, run
-from tracejit.ir.program import CALL_ERROR, INDEX_ERROR, MEMORY_ERROR, Program
+from tracejit.ir.graph import Graph, Guard
+from tracejit.ir.interpret import INDEX_REASON, as_operand, bind_sizes, failing_node, run
+from tracejit.ir.program import (
+    CALL_ERROR,
+    INDEX_ERROR,
+    MEMORY_ERROR,
+    SIZE_ERROR,
+    STATUS_BITS,
+    Program,
+)
 from tracejit.ir.target import Target
 from tracejit.passes.lower import lower
 from tracejit.passes.pipeline import run_pipeline
@@ -29,7 +36,9 @@ Runner = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
 STATUS_TEXT = {
     INDEX_ERROR: "an index is out of bounds",
     MEMORY_ERROR: "there is not enough memory",
+    SIZE_ERROR: "a size is negative",
 }
+INDEX_ADVICE = "np.clip the index, or np.take(x, index, mode='clip')"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +116,7 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
                 if not np.may_share_memory(plain[k], arrays[k]):
                     np.copyto(arrays[k], plain[k])
         if type(found) is int:
-            raise status_error(found, traced.graph, arrays)
+            raise status_error(found, traced.graph, program, arrays)
         if found is NotImplemented:
             raise AssertionError(f"{traced.graph.name}: the code does not take its arguments")
         return found
@@ -116,25 +125,45 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
     return Executable(traced.graph, call, program, code, code.seconds, code.from_disk)
 
 
-def status_error(status: int, graph: Graph, arrays: Sequence[Any]) -> BaseException:
+def status_error(
+    status: int, graph: Graph, program: Program | None, arrays: Sequence[Any]
+) -> BaseException:
     """The exception for a status that compiled code returned.
 
-    Compiled code only says that an index is out of bounds; the interpreter finds out which.
+    Compiled code says where an index was out of bounds; which one, the interpreter finds out,
+    unless that would take as long as loops in Python do.
     """
-    if status == CALL_ERROR:
+    code, number = status & ((1 << STATUS_BITS) - 1), status >> STATUS_BITS
+    failing = program.failing if program is not None else ()
+    place = failing[number - 1] if 0 < number <= len(failing) else None
+    if code == CALL_ERROR:
         return take_error()
-    if status == MEMORY_ERROR:
+    if code == MEMORY_ERROR:
         return MemoryError(f"`{graph.name}`: {STATUS_TEXT[MEMORY_ERROR]}")
-    text = STATUS_TEXT.get(status, f"compiled code failed with status {status}")
-    found = failing_node(graph, arrays)
+    if code == SIZE_ERROR and isinstance(place, Guard):
+        return _guard_error(place)
+    text = STATUS_TEXT.get(code, f"compiled code failed with status {status}")
+    if code == SIZE_ERROR:
+        return errors.TracedValueError(text, loc=place.loc if place is not None else None)
+    found = None
+    if not any(node.op in ("loop", "ifelse") for node in graph.walk()):
+        found = failing_node(graph, arrays)
     if found is None:
-        return errors.TracedIndexError(f"in `{graph.name}` {text}")
+        loc = place.loc if place is not None else None
+        where = "" if loc is not None else f"in `{graph.name}` "
+        return errors.TracedIndexError(where + text, loc=loc, instead=INDEX_ADVICE)
     node, error = found
     names = [f"{v.hint} is {v.type}" for v in node.inputs if v.hint]
     what = f"{error}: {', '.join(names)}" if names else str(error)
-    return errors.TracedIndexError(
-        what, loc=node.loc, instead="np.clip the index, or np.take(x, index, mode='clip')"
-    )
+    return errors.TracedIndexError(what, loc=node.loc, instead=INDEX_ADVICE)
+
+
+def _guard_error(guard: Guard) -> BaseException:
+    """What a guard says that failed inside a loop or a branch."""
+    why = f" for {guard.reason}" if guard.reason else ""
+    what = f"sizes that are known only at run time do not fit: {guard} is needed{why}"
+    kind = errors.TracedIndexError if guard.reason == INDEX_REASON else errors.ShapeError
+    return kind(what, loc=guard.loc)
 
 
 def _plain(array: Any, param: Any) -> Any:

@@ -9,7 +9,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tracejit import errors
-from tracejit.compiler import Executable, compile_traced, fast_spec, optimize, program_of
+from tracejit.compiler import (
+    Executable,
+    compile_traced,
+    fast_spec,
+    optimize,
+    program_of,
+    status_error,
+)
 from tracejit.ir.graph import ScalarGuard, producers
 from tracejit.ir.interpret import bind_sizes
 from tracejit.runtime.calls import take_error
@@ -86,6 +93,10 @@ class Specialization:
             return True
         written = set(self.written)
         return not expected and not any(written & set(pair) for pair in same)
+
+    def failure(self, status: int, arrays: Sequence[Any]) -> BaseException:
+        """The exception for what a run has returned."""
+        return status_error(status, self.traced.graph, self.executable.program, arrays)
 
     def run(self, arrays: Sequence[Any]) -> Any:
         """The result of the call, writes into arguments done."""
