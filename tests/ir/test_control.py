@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.passes.control_graphs import branch, loop
+from tests.passes.control_builder import branch, loop
 from tests.passes.graphs import N, Ops, data, graph, tensor
 from tracejit import errors
 from tracejit.ir import dims

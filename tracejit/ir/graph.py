@@ -170,6 +170,9 @@ def mentioned_symbols(node: Node) -> frozenset[str]:
     for attr in node.attrs.values():
         found |= free_symbols_of(attr)
     for block in node.blocks:
+        for guard in block.guards:
+            if isinstance(guard, Guard):
+                found |= guard.symbols
         for inner in block.nodes:
             found |= mentioned_symbols(inner)
     return frozenset(found)

@@ -167,7 +167,7 @@ def _evaluate(
         found = [found]
     if "symbols" in node.attrs:
         bind_outputs(node, found, env)
-        most = node.attrs.get("most")
+        most: Any = node.attrs.get("most")
         for name in defined_symbols(node) if most is not None else ():
             if env[name] > dims.evaluate(most, env):
                 raise ValueError(f"{node.op}: {name} is at most {most}, {env[name]} came")

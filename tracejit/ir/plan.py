@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from tracejit.ir.dims import Dim
 from tracejit.ir.loops import Nest
-from tracejit.ir.program import Allocate, Bind, Branch, Call, Loop, Program, Step
+from tracejit.ir.program import Allocate, Bind, Branch, Call, Loop, Program, Require, Step
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def accesses(step: Step) -> Access:
         return _together((*step.then, *step.otherwise), frozenset({step.condition.slot}))
     if isinstance(step, Bind):
         return Access(frozenset({step.value.slot}), frozenset())
-    if isinstance(step, Allocate):
+    if isinstance(step, (Allocate, Require)):
         return Access(frozenset(), frozenset())
     if isinstance(step, Call):
         return Access(
@@ -127,9 +127,13 @@ def _step_lines(steps: Sequence[Step], names: Mapping[int, str], indent: str) ->
         access = accesses(step)
         reads = ", ".join(names[s] for s in sorted(access.reads)) or "nothing"
         writes = ", ".join(names[s] for s in sorted(access.writes)) or "nothing"
-        where = f", {step.loc}" if not isinstance(step, Allocate) and step.loc is not None else ""
         if isinstance(step, Allocate):
             yield f"{indent}{number}. {step.nbytes} bytes for this turn: {names[step.slot]}"
+            continue
+        where = f", {step.loc}" if step.loc is not None else ""
+        if isinstance(step, Require):
+            wanted = ", ".join(map(str, step.guards))
+            yield f"{indent}{number}. {wanted} is needed{where}"
             continue
         yield f"{indent}{number}. {_title(step, names)}{where}: {reads} -> {writes}"
         if isinstance(step, Branch):

@@ -16,6 +16,7 @@ from tracejit.ir.graph import (
     symbol_definers,
 )
 from tracejit.ir.target import Target
+from tracejit.passes.blocks import CONTROL, Feeds, first_param, keep_inputs, keep_outputs, passed
 from tracejit.passes.rewrite import has_effects, in_blocks
 
 TRANSPARENT = frozenset({"fused"})
@@ -29,7 +30,9 @@ def dce(graph: Graph, target: Target) -> Graph:
     """Drop every node without effects whose outputs, and sizes that it defines, are all unused.
 
     Outputs of fused nodes that nobody reads are dropped with the block results behind them, then
-    the inputs that the block no longer needs. Parameters of the graph stay: they are its signature.
+    the inputs that the block no longer needs. So are outputs of branches and loops, what a loop
+    carries only for itself, and what blocks do not read. Parameters of the graph stay: they are its
+    signature.
     """
     live: set[Value] = set(graph.results)
     definers = symbol_definers(graph)
@@ -43,7 +46,11 @@ def dce(graph: Graph, target: Target) -> Graph:
         if node.blocks:
             if node.op in TRANSPARENT and not node.reuses:
                 node = _drop_outputs(node, live)
+            elif node.op in CONTROL and not node.reuses:
+                node = _drop_unused(node, live)
             node = in_blocks(dce, node, target)
+            if node.op in CONTROL and not node.reuses:
+                node = _drop_unread(node)
             if node.op in TRANSPARENT and not node.reuses:
                 node = _drop_inputs(node)
         kept.append(node)
@@ -84,3 +91,19 @@ def _drop_inputs(node: Node) -> Node:
         inputs=tuple(outer for outer, _ in pairs),
         blocks=(block.with_(params=tuple(inner for _, inner in pairs)),),
     )
+
+
+def _drop_unused(node: Node, live: set[Value]) -> Node:
+    """A branch or loop without the outputs that nobody needs."""
+    wanted = [k for k, v in enumerate(node.outputs) if v in live]
+    if len(wanted) < len(node.outputs) and node.op == "loop":
+        wanted = Feeds().carried(node, wanted)
+    return keep_outputs(node, wanted)
+
+
+def _drop_unread(node: Node) -> Node:
+    """A branch or loop without the inputs that its blocks only read, and do not."""
+    read = {v for b in node.blocks for v in (*b.results, *(v for n in b.nodes for v in n.inputs))}
+    first = first_param(node)
+    unread = {k for k in passed(node) if all(b.params[k - first] not in read for b in node.blocks)}
+    return keep_inputs(node, [k for k in range(len(node.inputs)) if k not in unread])

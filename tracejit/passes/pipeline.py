@@ -20,12 +20,14 @@ from tracejit.passes.dce import dce
 from tracejit.passes.fuse import fuse
 from tracejit.passes.readback import read_back
 from tracejit.passes.simplify import simplify
+from tracejit.passes.simplify_control import simplify_control
 from tracejit.passes.writes import writes_in_place
 
 Pass = Callable[[Graph, Target], Graph]
 
 SIMPLIFICATION: tuple[Pass, ...] = (
     simplify,
+    simplify_control,
     cse,
     simplify,
     dce,

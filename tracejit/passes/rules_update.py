@@ -74,8 +74,8 @@ def _matching(shape: Shape, other: Shape) -> dict[int, int] | None:
 
 
 def _is_of_param(r: Rewriter, value: Value) -> bool:
-    """Whether `value` is a parameter, or one into which was written."""
-    while (node := r.defs.get(value)) is not None:
+    """Whether `value` may be a parameter, or one into which was written."""
+    while (node := r.defs.get(value)) is not None and not node.blocks:
         position = OPS[node.op].in_place
         if position is None:
             return False

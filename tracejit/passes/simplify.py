@@ -36,10 +36,19 @@ __all__ = [
 
 def simplify(graph: Graph, target: Target) -> Graph:
     """Rewrite every node by the first rule that applies, until none does."""
+    return _simplified(graph, target, bool(graph.written) and any(map(can_fail, graph.nodes)))
+
+
+def _simplified(graph: Graph, target: Target, keeps_stores: bool) -> Graph:
+    """`graph`, which may be a block: what is written in it may be memory of the caller too."""
+
+    def block(inner: Graph, target: Target) -> Graph:
+        return _simplified(inner, target, keeps_stores)
+
     rewriter = Rewriter(simplify_node, target)
-    rewriter.keeps_stores = bool(graph.written) and any(map(can_fail, graph.nodes))
+    rewriter.keeps_stores = keeps_stores
     for node in graph.nodes:
-        rewriter.visit(in_blocks(simplify, node, target))
+        rewriter.visit(in_blocks(block, node, target), node)
     return rewriter.finish(graph)
 
 
