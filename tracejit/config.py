@@ -40,6 +40,11 @@ class Config:
     capture_calls: bool = True
     """Trace into the Python functions that a jitted function calls, by rewriting their source."""
 
+    unroll: int = 4
+    """A `for` over at most so many steps is repeated while tracing rather than made a loop."""
+    unroll_limit: int = 2000
+    """Most operations that a loop which cannot be a loop in the graph may be repeated to."""
+
     def __post_init__(self) -> None:
         for spec in fields(self):
             text = os.environ.get(f"TRACEJIT_{spec.name.upper()}")
@@ -80,6 +85,8 @@ class Config:
 
 _CHECKS: dict[str, tuple[Any, str]] = {
     "num_threads": (lambda v: isinstance(v, int) and v >= 1, "an int of at least 1"),
+    "unroll": (lambda v: isinstance(v, int) and v >= 0, "a number of steps"),
+    "unroll_limit": (lambda v: isinstance(v, int) and v >= 0, "a number of operations"),
     "pool_bytes": (lambda v: isinstance(v, int) and v >= 0, "a number of bytes"),
     "mode": (lambda v: v in ("fast_run", "fast_compile"), "'fast_run' or 'fast_compile'"),
     "scalar_bodies": (lambda v: v in ("llvm", "source"), "'llvm' or 'source'"),

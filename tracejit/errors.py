@@ -45,6 +45,18 @@ class ConcretizationError(TraceError, TypeError):
     """A traced value was used where Python needs a concrete one (`if`, `int()`, ...)."""
 
 
+class UndecidedError(ConcretizationError):
+    """A decision about sizes that comes out differently from step to step of a loop."""
+
+
+class ControlFlowError(TraceError, TypeError):
+    """A branch or loop on traced values that cannot be one: types that do not go together."""
+
+
+class UnrollError(ControlFlowError):
+    """A loop that Python repeats has made more operations than `config.unroll_limit`."""
+
+
 class UnsupportedError(TraceError, NotImplementedError):
     """A function, method or argument that tracing does not cover."""
 

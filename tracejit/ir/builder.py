@@ -17,7 +17,8 @@ from tracejit.source import Loc
 class Builder:
     """Appends nodes to a graph under construction. `loc` is put on every node made.
 
-    `constants` has the NumPy scalar of every 0-d constant made.
+    `constants` has the NumPy scalar of every 0-d constant made, `sources` the node of every value
+    that is made from nothing.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class Builder:
         self.guards: list[Guard | ScalarGuard] = []
         self.loc: Loc | None = None
         self.constants: dict[Value, Any] = {}
+        self.sources: dict[Value, Node] = {}
         self._constants: dict[Any, Value] = {}
 
     def param(self, type: TensorType, hint: str = "") -> Value:
@@ -53,7 +55,10 @@ class Builder:
         record = OPS[op]
         types = record.infer([v.type for v in inputs], attrs or {})
         outputs = tuple(Value(t) for t in types)
-        self.nodes.append(Node(op, tuple(inputs), outputs, attrs or {}, blocks, loc=self.loc))
+        node = Node(op, tuple(inputs), outputs, attrs or {}, blocks, loc=self.loc)
+        self.nodes.append(node)
+        if not inputs and record.kind != "library":
+            self.sources[outputs[0]] = node
         return outputs
 
     def const(self, value: Any, dtype: Any) -> Value:

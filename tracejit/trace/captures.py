@@ -276,7 +276,7 @@ class Provenance:
         self, trace: Trace
     ) -> tuple[tuple[tuple[CaptureSource, int], ...], tuple[ValueGuard, ...]]:
         """Source and parameter number of each captured array, and the guards that still hold."""
-        numbers: dict[Value, int] = {v: k for k, v in enumerate(trace.builder.params)}
+        numbers: dict[Value, int] = {v: k for k, v in enumerate(trace.root.params)}
         sources = []
         for key, (array, value) in trace.captures.items():
             place = self.known.get(key)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ from tracejit.ir.interpret import run
 from tracejit.ir.opdef import OPS
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
+from tracejit.trace.facts import extreme, follows
 from tracejit.trace.solving import lower_bound, solve, without_implied
 
 _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -36,6 +38,18 @@ _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": lambda a, b: a >= b,
 }
 _NEGATED = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
+def as_nonnegative(difference: Dim, relation: str) -> list[Dim]:
+    """The dims that must all be >= 0 for `difference relation 0`; [] asks for nothing at all.
+
+    That two dims differ is said by no such list.
+    """
+    return {
+        ">=": [difference], ">": [difference - 1], "<=": [-difference], "<": [-difference - 1],
+        "==": [difference, -difference], "!=": [-1],
+    }[relation]  # fmt: skip
+
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
@@ -74,12 +88,21 @@ class Trace:
     `hints` has the value of each size symbol in this call (None where a `TensorSpec` names it, and
     for those in `run_time`, which nodes define, numbered in this order).
     `captures` are the concrete arrays found on the way, each an extra parameter. `draws` is the
-    token that the next random draw takes.
+    token that the next random draw takes. `regions` are the blocks of control flow being traced,
+    the innermost last; `builder` is the innermost one's, `root` that of the function itself.
+    `local` symbols are known inside blocks only; `most` bounds symbols from above, `nonnegative` are
+    dims that are not negative wherever the code being traced runs.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.builder = Builder()
+        self.root = self.builder = Builder()
+        self.regions: list[Any] = []
+        self.cells: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.most: dict[str, Dim] = {}
+        self.nonnegative: list[Dim] = []
+        self.assumed: list[Dim] = []
+        self.scalar_sizes: dict[str, Value] = {}
         self.hints: dict[str, int | None] = {}
         self.renamed: dict[str, Dim] = {}
         self._canonical: dict[Dim, Dim] = {}
@@ -91,6 +114,8 @@ class Trace:
         self.aliases: dict[Value, Value] = {}
         self._refreshed: dict[Value, Value] = {}
         self._lower: dict[str, int] = {}
+        self.local: set[str] = set()
+        self.has_generators = False
         self.closed = False
         self.provenance: Any = None
 
@@ -136,8 +161,16 @@ class Trace:
                 name += "_"
             self.run_time[name] = len(self.run_time)
             self.new_symbol(name, None)
+            if self.regions:
+                self.local.add(name)
             found.append(name)
         return tuple(found)
+
+    def is_local(self, dim: Dim) -> bool:
+        """Whether `dim` is known only inside a block of control flow."""
+        if not self.local or isinstance(dim, int):
+            return False
+        return not self.local.isdisjoint(dims.free_symbols(self.canonical(dim)))
 
     def is_run_time(self, dim: Dim) -> bool:
         """Whether `dim` is known only at run time, after some node."""
@@ -188,6 +221,15 @@ class Trace:
         difference = left - right
         if isinstance(difference, int):
             return _RELATIONS[relation](difference, 0)
+        if self.is_local(difference):
+            found = self.for_all(difference, relation, 0, reason)
+            if found is None:
+                fail(
+                    errors.UndecidedError,
+                    f"whether {left} {relation} {right} depends on the step of a loop",
+                    "np.where or np.minimum and np.maximum, which take such values",
+                )
+            return found
         a, b = self.hint(left), self.hint(right)
         if self.is_run_time(difference):
             # What is asked for is taken to hold, unless it cannot; checked when the size is known.
@@ -210,6 +252,32 @@ class Trace:
             return True
         return False if self._provable(difference, _NEGATED[relation]) else None
 
+    def for_all(self, left: Dim, relation: str, right: Dim, reason: str = "") -> bool | None:
+        """Whether a relation holds in all steps of the loops around, or in none; else None.
+
+        A guard on sizes that are known outside may say so.
+        """
+        difference = self.canonical(left) - self.canonical(right)
+        known = self.provable(difference, relation, 0)
+        if known is not None:
+            return known
+        for wanted in (relation, _NEGATED[relation]):
+            parts = as_nonnegative(difference, wanted)
+            bounds = [extreme(d, self.most, lowest=True) for d in parts]
+            found = [b for b in bounds if b is not None]
+            if len(found) < len(bounds) or any(map(self.is_local, found)):
+                continue
+            if any(map(self.is_run_time, found)):
+                continue
+            values = [self.hint(b) for b in found]
+            if all(v is None or v >= 0 for v in values):
+                for bound in found:
+                    if not self._provable(bound, ">="):
+                        self._record(bound, ">=", 0, reason)
+                        self.assumed.append(bound)
+                return wanted == relation
+        return None
+
     def _decide_open(self, difference: Dim, relation: str) -> bool:
         """For symbols without a value: sizes are taken to be large and different."""
         env = {name: self.hints[name] for name in dims.free_symbols(difference)}
@@ -221,10 +289,17 @@ class Trace:
 
     def _provable(self, difference: Dim, relation: str) -> bool:
         """Whether the relation to 0 follows from sizes being >= 0 and from what was recorded."""
-        known = dims.free_symbols(difference) & self._lower.keys()
-        if known:
-            env = {name: dims.sym(name) + self._lower[name] for name in known}
+        least = dims.free_symbols(difference) & self._lower.keys()
+        if least:
+            env = {name: dims.sym(name) + self._lower[name] for name in least}
             difference = dims.substitute(difference, env)
+        if self.most and not isinstance(difference, int):
+            known = [*self.nonnegative, *self.assumed]
+            if relation == "!=":
+                apart = (difference - 1, -difference - 1)
+                return any(follows(d, known, self.most) for d in apart)
+            parts = as_nonnegative(difference, relation)
+            return all(follows(d, known, self.most) for d in parts)
         if relation == ">=":
             return dims.is_nonnegative(difference)
         if relation == "<=":
@@ -240,11 +315,15 @@ class Trace:
     def _record(self, left: Dim, relation: str, right: Dim, reason: str) -> None:
         if relation == "==" and self._unify(left, right, reason):
             return
-        self.builder.guards.append(Guard(left, relation, right, user_loc(), reason))
+        self._guards_for(left - right).append(Guard(left, relation, right, user_loc(), reason))
         found = lower_bound(left - right, relation)
         if found is not None:
             name, bound = found
             self._lower[name] = max(bound, self._lower.get(name, 0))
+
+    def _guards_for(self, dim: Dim) -> list[Guard | ScalarGuard]:
+        """Where a guard on `dim` belongs: into the block that knows the sizes, or the function."""
+        return self.builder.guards if self.is_local(dim) else self.root.guards
 
     def _unify(self, left: Dim, right: Dim, reason: str) -> bool:
         """Replace a bare symbol by the other side from now on; the shapes of params then say so."""
@@ -286,7 +365,7 @@ class Trace:
             if isinstance(left - right, int):
                 return False
             if not self._unify(left, right, reason):
-                self.builder.guards.append(Guard(left, "==", right, user_loc(), reason))
+                self._guards_for(left - right).append(Guard(left, "==", right, user_loc(), reason))
             return True
         return self.decide(left, "==", right, reason)
 
@@ -312,8 +391,9 @@ class Trace:
 
     def finish(self, results: Sequence[Value]) -> Graph:
         """The graph of everything traced, with every decision on sizes put in."""
-        graph = self.builder.finish(self.name, results)
+        graph = self.root.finish(self.name, results)
         graph = graph.with_(guards=without_implied(graph.guards))
+        graph = graph.with_(scalars=self._scalars())
         if not self.renamed:
             return graph
         settled: dict[Value, Value] = {}
@@ -326,40 +406,62 @@ class Trace:
                 found = settled[value] = Value(type, value.hint)
             return found
 
-        nodes: list[Node] = []
-        for node in graph.nodes:
+        def inside(block: Graph) -> Graph:
+            return block.with_(
+                params=tuple(map(settle, block.params)),
+                nodes=tuple(new for node in block.nodes for new in settled_node(node)),
+                results=tuple(map(settle, block.results)),
+                guards=tuple(dict.fromkeys(self._settled_guards(block.guards))),
+            )
+
+        def settled_node(node: Node) -> list[Node]:
             inputs = tuple(map(settle, node.inputs))
             attrs = {k: self.settled(v) for k, v in node.attrs.items()}
             outputs = tuple(map(settle, node.outputs))
+            blocks = tuple(map(inside, node.blocks))
             if any(name in self._decided for name in defined_symbols(node)):
                 # It still defines what it finds; a guard says that this is what was decided.
                 own = OPS[node.op].infer([v.type for v in inputs], attrs)
                 found = tuple(map(Value, own))
-                nodes.append(node.with_(inputs=inputs, outputs=found, attrs=attrs))
-                nodes += [
-                    Node("reshape", (a,), (b,), {"shape": b.type.shape}, loc=node.loc)
-                    for a, b in zip(found, outputs, strict=True)
+                return [
+                    node.with_(inputs=inputs, outputs=found, attrs=attrs),
+                    *(
+                        Node("reshape", (a,), (b,), {"shape": b.type.shape}, loc=node.loc)
+                        for a, b in zip(found, outputs, strict=True)
+                    ),
                 ]
-                continue
-            nodes.append(node.with_(inputs=inputs, outputs=outputs, attrs=attrs))
+            return [node.with_(inputs=inputs, outputs=outputs, attrs=attrs, blocks=blocks)]
+
+        params = tuple(map(settle, graph.params))
+        nodes = tuple(new for node in graph.nodes for new in settled_node(node))
         guards: list[Guard | ScalarGuard] = [
             Guard(dims.sym(name), "==", self.canonical(dims.sym(name)), *self._decided[name])
             for name in self._decided
         ]
-        for guard in graph.guards:
+        guards += self._settled_guards(graph.guards)
+        return Graph(
+            graph.name,
+            params,
+            nodes,
+            tuple(map(settle, graph.results)),
+            tuple(dict.fromkeys(guards)),
+            scalars=self._scalars(),
+        )
+
+    def _scalars(self) -> tuple[tuple[str, int], ...]:
+        numbers = {v: k for k, v in enumerate(self.root.params)}
+        return tuple((name, numbers[value]) for name, value in self.scalar_sizes.items())
+
+    def _settled_guards(
+        self, guards: Sequence[Guard | ScalarGuard]
+    ) -> Iterator[Guard | ScalarGuard]:
+        for guard in guards:
             if isinstance(guard, Guard):
                 left, right = self.canonical(guard.left), self.canonical(guard.right)
                 if isinstance(left, int) and isinstance(right, int):
                     continue
                 guard = replace(guard, left=left, right=right)
-            guards.append(guard)
-        return Graph(
-            graph.name,
-            tuple(map(settle, graph.params)),
-            tuple(nodes),
-            tuple(map(settle, graph.results)),
-            tuple(dict.fromkeys(guards)),
-        )
+            yield guard
 
     def settled(self, attr: Any) -> Any:
         """An attribute with every decision on sizes put in."""
@@ -372,18 +474,24 @@ class Trace:
     def concretize_scalar(self, value: Value, reason: str) -> Any:
         """The value of a Python scalar argument, now a guard. Raises KeyError for other values."""
         concrete = self.scalar_values[value]
-        index = self.builder.params.index(value)
+        index = self.root.params.index(value)
         guard = ScalarGuard(index, "==", concrete, user_loc(), reason)
         if not any(
             isinstance(g, ScalarGuard) and g.param == index and g.relation == "=="
-            for g in self.builder.guards
+            for g in self.root.guards
         ):
-            self.builder.guards.append(guard)
+            self.root.guards.append(guard)
         return concrete
+
+    def _all(self, value: Value) -> Graph:
+        """Everything traced up to here, blocks around included, with the result `value`."""
+        graph = self.root.finish(self.name, (value,))
+        inner = [node for region in self.regions for node in region.builder.nodes]
+        return graph.with_(nodes=(*graph.nodes, *inner)) if inner else graph
 
     def constant_value(self, value: Value) -> Any:
         """The NumPy scalar or array that `value` is, computed from constants alone, else None."""
-        graph = self.builder.finish(self.name, (value,))
+        graph = self._all(value)
         producer = producers_of(graph, value)
         if producer is None:
             return None
@@ -395,7 +503,7 @@ class Trace:
 
         The arguments become guards. None where anything else goes in.
         """
-        graph = self.builder.finish(self.name, (value,))
+        graph = self._all(value)
         nodes = producers_of(graph, value, frozenset(self.scalar_values))
         if nodes is None:
             return None
@@ -408,8 +516,8 @@ class Trace:
         return array[()]
 
     def guard_scalar(self, value: Value, relation: str, bound: Any, reason: str) -> None:
-        index = self.builder.params.index(value)
-        self.builder.guards.append(ScalarGuard(index, relation, bound, user_loc(), reason))
+        index = self.root.params.index(value)
+        self.root.guards.append(ScalarGuard(index, relation, bound, user_loc(), reason))
 
     def capture(self, array: np.ndarray) -> Value:
         """The parameter that stands for a concrete array from outside, taken by reference."""
@@ -418,7 +526,7 @@ class Trace:
             shape: list[Dim] = []
             for axis, size in enumerate(array.shape):
                 shape.append(self.new_symbol(f"c{len(self.captures)}_{axis}", size))
-            value = self.builder.param(TensorType(array.dtype, tuple(shape)))
+            value = self.root.param(TensorType(array.dtype, tuple(shape)))
             found = self.captures[id(array)] = (array, value)
         return found[1]
 

@@ -133,7 +133,7 @@ def _trace_once(
         results = outputs.results
         writebacks = []
         for k, tensor in enumerate(tensors):
-            if tensor.cell.version and k not in dict(same):
+            if tensor.cell.writes and k not in dict(same):
                 writebacks.append((k, len(results)))
                 results.append(tensor.cell.value)
         sources, guards = provenance.finish(trace)
@@ -191,12 +191,13 @@ def _param(trace: Trace, names: _Names, leaf: Any, kind: Any, path: str) -> Any:
                 shape.append(dims.sym(dim))
             else:
                 shape.append(trace.new_symbol(dim, None))
-        value = trace.builder.param(TensorType(kind.dtype, tuple(shape)), path)
+        value = trace.root.param(TensorType(kind.dtype, tuple(shape)), path)
         return Tensor(Cell(value, trace, "argument"))
     for size in np.shape(leaf):
         shape.append(trace.new_symbol(names.next(), size))
-    value = trace.builder.param(TensorType(kind.dtype, tuple(shape)), path)
+    value = trace.root.param(TensorType(kind.dtype, tuple(shape)), path)
     if kind.weak is np.random.Generator:
+        trace.has_generators = True
         return TracedGenerator(Cell(value, trace, "argument"))
     if kind.weak is not None:
         trace.scalar_values[value] = leaf
@@ -205,7 +206,7 @@ def _param(trace: Trace, names: _Names, leaf: Any, kind: Any, path: str) -> Any:
     if kind.layout == "F":
         cell.layout = Order(lambda decisions: tuple(reversed(range(rank))))
     elif kind.layout != "C":
-        number = trace.builder.params.index(value)
+        number = trace.root.params.index(value)
         cell.layout = param_strides(trace, number, leaf, kind.layout == "I")
     return Tensor(cell, weak=kind.weak)
 

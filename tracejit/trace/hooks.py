@@ -19,10 +19,11 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.config import config
-from tracejit.trace import capture, prim
+from tracejit.trace import capture, control_hooks, prim
 from tracejit.trace.captures import CaptureSource, Provenance
 from tracejit.trace.context import current, fail, tracing, user_frame
 from tracejit.trace.generators import is_generator, refuse_random
+from tracejit.trace.protection import check_change
 from tracejit.trace.pybuiltins import BUILTINS, spelled
 from tracejit.trace.registry import CALLABLES, CREATORS, FUNCTIONS, METHODS, SUBSCRIPTS
 from tracejit.trace.size import Size
@@ -109,6 +110,7 @@ def set_attr(new: Any, obj: Any, name: str) -> None:
             "make another array: x = x.reshape(...), x = x.astype(...)",
         )
     if tracing():
+        check_change(obj, f"attribute `{name}` of a {type(obj).__name__}")
         _check_store(new, obj, name, f"attribute `{name}` of a {type(obj).__name__}")
     setattr(obj, name, new)
 
@@ -139,6 +141,7 @@ def set_item(new: Any, x: Any, index: Any) -> None:
         if isinstance(x, np.ndarray):
             x = prim.lift(x)
         elif not isinstance(x, Tensor):
+            check_change(x, f"a {type(x).__name__}")
             _check_store(new, x, index, f"an item of a {type(x).__name__}")
     x[index] = new
 
@@ -146,6 +149,7 @@ def set_item(new: Any, x: Any, index: Any) -> None:
 def delete_item(x: Any, index: Any) -> None:
     """`del x[index]`."""
     if tracing() and not isinstance(x, Tensor):
+        check_change(x, f"a {type(x).__name__}")
         _check_store(None, x, index, f"an item of a {type(x).__name__}")
     del x[index]
 
@@ -366,7 +370,9 @@ _CHANGING = frozenset(
 def _method_of_container(provenance: Provenance, owner: Any, name: str, args: Any) -> None:
     if name not in _CHANGING:
         provenance.read_whole(owner)
-    elif provenance.is_known(owner):
+        return
+    check_change(owner, f"a {type(owner).__name__}")
+    if provenance.is_known(owner):
         what = f"a {type(owner).__name__}"
         if prim.any_traced(args):
             fail(
@@ -430,6 +436,13 @@ class _Hooks:
     augment, augment_item = staticmethod(augment), staticmethod(augment_item)
     augment_attr, call = staticmethod(augment_attr), staticmethod(call)
     slice = slice
+    branch, loop = staticmethod(control_hooks.branch), staticmethod(control_hooks.loop)
+    while_, ternary = staticmethod(control_hooks.while_), staticmethod(control_hooks.ternary)
+    and_, or_ = staticmethod(control_hooks.and_), staticmethod(control_hooks.or_)
+    not_, chain = staticmethod(control_hooks.not_), staticmethod(control_hooks.chain)
+    contains, defined = staticmethod(control_hooks.contains), staticmethod(control_hooks.defined)
+    clear, check = staticmethod(control_hooks.clear), staticmethod(control_hooks.check)
+    undefined, failure = control_hooks.undefined, control_hooks.FAILURE
 
 
 _HOOKS = _Hooks()

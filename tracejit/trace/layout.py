@@ -74,12 +74,12 @@ class Decisions:
         assert value is not None
         holds = _RELATIONS[relation](value)
         sign = relation if holds else _NEGATED[relation]
-        trace.builder.guards.append(Guard(left, sign, right, user_loc(), REASON))
+        trace.root.guards.append(Guard(left, sign, right, user_loc(), REASON))
         return holds
 
     def _recorded(self, left: Dim, relation: str, right: Dim) -> bool | None:
         """What a guard that is there says."""
-        for guard in self.trace.builder.guards:
+        for guard in self.trace.root.guards:
             if (
                 isinstance(guard, Guard)
                 and (guard.left, guard.right) == (left, right)

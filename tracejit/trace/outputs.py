@@ -105,7 +105,7 @@ class Outputs:
 
     def _param(self, leaf: Tensor) -> int:
         number = self._arguments.get(id(leaf), self._cells.get(id(leaf.cell)))
-        return self.trace.builder.params.index(leaf.cell.value) if number is None else number
+        return self.trace.root.params.index(leaf.cell.value) if number is None else number
 
     def _array(self, leaf: Tensor) -> Output:
         cell = leaf.cell

@@ -70,7 +70,7 @@ def capture(array: np.ndarray) -> Tensor:
     value = trace.capture(array)
     tensor = from_value(value)
     tensor.cell.origin = "captured"
-    tensor.cell.layout = param_strides(trace, trace.builder.params.index(value), array)
+    tensor.cell.layout = param_strides(trace, trace.root.params.index(value), array)
     return tensor
 
 

@@ -107,28 +107,34 @@ class Size:
         return self
 
     def __abs__(self) -> Any:
-        return self if self >= 0 else -self
+        dim = _own_dim(self)
+        return wrap(dims.maximum(dim, -dim))
 
     def _compare(self, other: Any, relation: str) -> Any:
         value = as_dim(other)
         if value is None:
             return NotImplemented
         trace, own = current(), _own_dim(self)
-        if trace.is_run_time(own - value):
+        local = trace.is_local(own - value)
+        if local or trace.is_run_time(own - value):
             known = trace.provable(own, relation, value)
-            if known is None and _asks_whether_empty(relation, value) and not _asked_by_user(3):
+            if known is not None:
+                return known
+            if _asked_by_user(3):
+                # A branch or loop of the user's may depend on it: a traced bool.
+                return METHODS[_COMPARISONS[relation]](self, other)
+            if not local and _asks_whether_empty(relation, value):
                 # What NumPy's functions do with nothing is left out; a guard says so.
                 return trace.decide(own, ">", 0, "an array that is not empty") == (
                     relation in (">", ">=", "!=")
                 )
-            if known is None:
+            if not local:
                 fail(
                     errors.ConcretizationError,
                     f"a comparison that Python needs now, {own} {relation} {value}, is about a "
                     "size that is known only at run time",
                     "np.where or np.minimum and np.maximum, which take such sizes",
                 )
-            return known
         return trace.decide(own, relation, value, "a comparison of sizes")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -273,6 +279,9 @@ _ARITHMETIC = {
     "//": dims.floordiv,
     "%": dims.mod,
 }
+_COMPARISONS = {
+    "==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__",
+}  # fmt: skip
 _NAMES = {
     "+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod", "/": "truediv", "**": "pow",
 }  # fmt: skip

@@ -28,8 +28,11 @@ from tracejit.trace.size import wrap
 
 @dataclass(eq=False)
 class Cell:
-    """A piece of memory: its current value, and how often it was written.
+    """A piece of memory: its current value, and how often that was replaced.
 
+    `writes` counts the writes, `version` all changes of what `value` is, also those on entering and
+    leaving a block of control flow. A cell that is one of several arrays, depending on a condition,
+    cannot be written: `fixed` says why; nor read any more when one of `watched` was written since.
     `origin` says whose memory it is: a temporary of this function, an argument, or an array taken
     from outside, which may not be written. A `scalar` is a NumPy scalar and no array: it is not
     written, `s += 1` makes a new one. `layout` says how its elements lie: None for C order, else
@@ -41,14 +44,31 @@ class Cell:
     trace: Trace
     origin: str = "temporary"
     version: int = 0
+    writes: int = 0
     scalar: bool = False
     layout: Order | Strides | None = None
     derived: Derived | None = None
     dependents: list[weakref.ref[Cell]] = field(default_factory=list)
+    fixed: str = ""
+    watched: tuple[tuple[Cell, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        self.trace.cells.add(self)
 
     def write(self, value: Value) -> None:
         self.value = value
         self.version += 1
+        self.writes += 1
+
+    def check_current(self) -> None:
+        """Raise where this was one of several arrays, and that one has been written since."""
+        for cell, writes in self.watched:
+            if cell.writes != writes:
+                fail(
+                    errors.MutationError,
+                    f"{self.fixed} is read after one of the arrays that it may be was written",
+                    "take a copy in the branch or loop: y = x.copy()",
+                )
 
     def settle(self) -> None:
         """Decide whether this is memory of its own or a view of other memory."""
@@ -137,6 +157,8 @@ class Tensor(Operators):
         cell = self.cell
         if cell.trace.closed:
             _escaped(cell)
+        if cell.watched:
+            cell.check_current()
         if self._cached is None or self._cached_version != cell.version:
             if cell.trace is not current():
                 _escaped(cell)
@@ -224,6 +246,12 @@ class Tensor(Operators):
                 errors.MutationError,
                 "an array from outside the jitted function would be written to",
                 "pass it as an argument, or write into a copy: `x = x.copy()`",
+            )
+        if self.cell.fixed:
+            fail(
+                errors.MutationError,
+                f"{self.cell.fixed} would be written to",
+                "take a copy in the branch or loop: y = x.copy()",
             )
         if any(step.write is None for step in self.path):
             fail(errors.MutationError, "assignment destination is read-only (a broadcast view)")

@@ -20,8 +20,9 @@ register(
         "size_of_value",
         "library",
         _infer,
-        lambda x: np.empty((int(x), 0), bool),
-        doc="Binds a size symbol to the integer `x`, which must not be negative. The result is an "
+        lambda x, most=None: np.empty((int(x), 0), bool),
+        doc="Binds a size symbol to the integer `x`, which must not be negative, nor more "
+        "than the dim `most`, if there is one. The result is an "
         "array of so many rows without columns, which takes no memory.",
     )
 )

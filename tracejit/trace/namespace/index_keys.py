@@ -17,7 +17,7 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.trace import prim, views
 from tracejit.trace.context import current, fail
-from tracejit.trace.namespace.late_sizes import slice_bound
+from tracejit.trace.namespace.late_sizes import clipped, slice_bound
 from tracejit.trace.namespace.nonzero import constant_array, nonzero_of
 from tracejit.trace.namespace.ranges import ceil_length
 from tracejit.trace.prim import cast, lift
@@ -103,13 +103,16 @@ def take_apart(x: Tensor, key: Any) -> tuple[Tensor, Key]:
             start, count, step = slice_bounds(entry, shape[axis])
             found.kept.append(axis)
             _add(found, start, count, step)
-        elif isinstance(entry, Tensor):
+        else:
+            if not isinstance(entry, Tensor):
+                entry = _place(entry, shape[axis], axis)
+            if not isinstance(entry, Tensor):
+                _add(found, entry, 1, 1)
+                continue
             for index in _positions(x, entry, axis):
                 found.axes.append(len(found.sizes))
                 found.indices.append(index)
                 _add(found, 0, to_dim(shape[len(found.sizes)], "a size"), 1)
-        else:
-            _add(found, position(entry, shape[axis], axis), 1, 1)
     apart = sum(1 for flag, _ in itertools.groupby(flags) if flag) > 1
     found.lead = 0 if apart or first is None else first
     found.indices = _broadcast(found.indices)
@@ -269,6 +272,15 @@ def mask_of(key: Any) -> Tensor | None:
 # Ints and slices.
 
 
+def _place(index: Any, size: Any, axis: int) -> Dim | Tensor:
+    """The element that an int chooses; where that may be out of bounds in some step of a loop, a
+    traced index, which is checked there."""
+    try:
+        return position(index, size, axis)
+    except errors.UndecidedError:
+        return lift(index)
+
+
 def position(index: Any, size: Any, axis: int) -> Dim:
     """The element that an int chooses."""
     trace = current()
@@ -294,7 +306,7 @@ def slice_bounds(entry: slice, size: Any) -> tuple[Dim, Dim, int]:
         raise ValueError("slice step cannot be zero")
     start, stop = (_bound(slice_bound(b, size, step)) for b in (entry.start, entry.stop))
     known = [to_dim(b, "a slice bound") for b in (size, start, stop) if b is not None]
-    if any(map(current().is_run_time, known)):
+    if any(current().is_run_time(d) or current().is_local(d) for d in known):
         return _open_bounds(start, stop, step, to_dim(size, "a size"))
     if step > 0:
         low = 0 if start is None else _clamp(start, size, 0, size)
@@ -334,18 +346,34 @@ def _open_bounds(start: Any, stop: Any, step: int, size: Dim) -> tuple[Dim, Dim,
         return (0, size, 1) if step == 1 else (dims.maximum(size - 1, 0), size, -1)
     least, most = (0, size) if step > 0 else (-1, size - 1)
 
+    trace = current()
+
     def settle(bound: Any, default: Dim) -> Dim:
         if bound is None:
             return default
         dim = to_dim(bound, "a slice bound")
         if isinstance(dim, int):
             dim = dim + size if dim < 0 else dim
-        elif not dims.is_nonnegative(dim) and not current().decide(dim, ">=", 0, "a slice bound"):
+        elif trace.is_local(dim):
+            positive = trace.for_all(dim, ">=", 0, "a slice bound")
+            if positive is None and step > 0:
+                return to_dim(clipped(lift(bound), size), "a slice bound")
+            if not positive:
+                dim = dim + size
+        elif not dims.is_nonnegative(dim) and not trace.decide(dim, ">=", 0, "a slice bound"):
             dim = dim + size
-        return dims.maximum(least, dims.minimum(dim, most))
+        return larger(least, smaller(dim, most))
+
+    def smaller(a: Dim, b: Dim) -> Dim:
+        below = trace.for_all(a, "<=", b, "a slice bound")
+        return dims.minimum(a, b) if below is None else a if below else b
+
+    def larger(a: Dim, b: Dim) -> Dim:
+        below = trace.for_all(a, "<=", b, "a slice bound")
+        return dims.maximum(a, b) if below is None else b if below else a
 
     low = settle(start, 0 if step > 0 else size - 1)
     high = settle(stop, size if step > 0 else -1)
     span = high - low if step > 0 else low - high
-    count = dims.maximum(0, dims.floordiv(span + (abs(step) - 1), abs(step)))
-    return dims.maximum(low, 0), count, step
+    count = larger(0, dims.floordiv(span + (abs(step) - 1), abs(step)))
+    return larger(0, low), count, step

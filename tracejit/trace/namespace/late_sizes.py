@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tracejit import errors
+from tracejit.ir import dims
 from tracejit.trace import prim
 from tracejit.trace.context import current
 from tracejit.trace.registry import is_method
-from tracejit.trace.size import wrap
+from tracejit.trace.size import to_dim, wrap
 from tracejit.trace.tensor import Tensor
 
 
@@ -30,13 +31,21 @@ def is_late(x: Any) -> bool:
 
 
 @is_method("__length__")
-def length(x: Tensor) -> Any:
-    """A traced integer as a dimension: an int where it can be known, else a run-time size."""
+def length(x: Tensor, most: Any = None) -> Any:
+    """A traced integer as a dimension: an int where it can be known, else a run-time size.
+
+    It must not be negative, nor more than the size `most`.
+    """
     if not is_late(x):
         return x.__index__()
     trace = current()
-    found = prim.call("size_of_value", prim.cast(x, np.int64), sizes=1)
-    return wrap(trace.canonical(found.type.shape[0]))
+    attrs = {} if most is None else {"most": to_dim(most, "a size")}
+    found = prim.call("size_of_value", prim.cast(x, np.int64), sizes=1, **attrs)
+    dim = trace.canonical(found.type.shape[0])
+    name = dims.symbol_name(dim)
+    if most is not None and name is not None:
+        trace.most[name] = attrs["most"]
+    return wrap(dim)
 
 
 def slice_bound(x: Any, size: Any, step: int) -> Any:
@@ -44,9 +53,15 @@ def slice_bound(x: Any, size: Any, step: int) -> Any:
     does it, so that it is a size. Backwards it could be -1, which is none."""
     if x is None or step < 0 or not is_late(x):
         return x
+    return clipped(x, size)
+
+
+def clipped(x: Any, size: Any) -> Any:
+    """A traced position, or one that depends on the step of a loop, clipped to an axis."""
     position = prim.cast(x, np.int64)
     wrapped = prim.select(position < 0, position + size, position)
-    return length(prim.elementwise("minimum", prim.elementwise("maximum", wrapped, 0), size))
+    inside = prim.elementwise("minimum", prim.elementwise("maximum", wrapped, 0), size)
+    return length(inside, size)
 
 
 def span(first: Any, last: Any, step: int) -> Any:
