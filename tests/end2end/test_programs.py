@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import zlib
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ import pytest
 from tracejit import jit
 
 from .programs.program import Program
+from .programs.waiting import WAITING
 
-WAITING = {"kmeans_masks", "diagonals"}
-"""Programs that use what is not there yet; they are not run."""
 FIELDS = (
     "dense", "flow", "learning", "numerics", "physics", "signals", "stencils", "views",
+    *(path.stem for path in sorted((Path(__file__).parent / "programs").glob("loops_*.py"))),
 )  # fmt: skip
 PROGRAMS = [
     program
@@ -25,6 +26,12 @@ PROGRAMS = [
     for program in import_module(f"tests.end2end.programs.{field}").PROGRAMS
 ]
 RUN = [program for program in PROGRAMS if program.name not in WAITING]
+
+
+def test_programs_have_names_of_their_own():
+    names = [program.name for program in PROGRAMS]
+    assert len(set(names)) == len(names)
+    assert set(names) >= WAITING
 
 
 def arguments(program: Program, seed: int, layout: str = "C") -> tuple[Any, ...]:
