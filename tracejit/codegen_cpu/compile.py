@@ -12,9 +12,9 @@ from tracejit.codegen_cpu import cache, machine
 from tracejit.codegen_cpu.llvm_blas import provide_blas
 from tracejit.codegen_cpu.llvm_frame import FrameLayout, frame_layout
 from tracejit.codegen_cpu.llvm_program import emit_program
-from tracejit.codegen_cpu.llvm_straight import has_scalar_loops
 from tracejit.codegen_cpu.native_abi import runtime
 from tracejit.codegen_cpu.source_program import emit_source
+from tracejit.codegen_cpu.steps import has_scalar_loops
 from tracejit.config import config
 from tracejit.ir.program import Call, MatMul, Program
 

@@ -7,10 +7,9 @@ registers; they lie in the frame only while something else, a nest or a library,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import llvmlite.ir as ll
 
@@ -21,8 +20,16 @@ from tracejit.codegen_cpu.llvm_frame import FrameLayout
 from tracejit.codegen_cpu.llvm_memory import VOID, Memory, offset_pointer
 from tracejit.codegen_cpu.llvm_nest import NestEmitter
 from tracejit.codegen_cpu.llvm_scalars import I64, PTR, LlvmScalars, ModuleContext
-from tracejit.codegen_cpu.llvm_straight import StraightNest, Tags, has_scalar_loops, is_inline
-from tracejit.ir.dims import Expr
+from tracejit.codegen_cpu.llvm_straight import StraightNest, Tags
+from tracejit.codegen_cpu.steps import (
+    Outside,
+    accesses,
+    has_scalar_loops,
+    is_inline,
+    outside_steps,
+    outside_symbols,
+    scalar_accesses,
+)
 from tracejit.ir.graph import Guard
 from tracejit.ir.loops import Nest
 from tracejit.ir.program import (
@@ -35,7 +42,6 @@ from tracejit.ir.program import (
     Branch,
     Call,
     Loop,
-    MatMul,
     MemRef,
     Program,
     Require,
@@ -47,21 +53,6 @@ MOST_SCOPES = 40
 """With more separate pieces of memory than this, nothing is said about what lies apart."""
 
 
-def free_symbols_in(item: Any) -> set[str]:
-    """The size symbols that are mentioned anywhere inside of `item`, as a nest."""
-    if isinstance(item, Expr):
-        return set(item.symbols)
-    if isinstance(item, (tuple, list)):
-        parts: Iterable[Any] = item
-    elif isinstance(item, Mapping):
-        parts = item.values()
-    elif is_dataclass(item):
-        parts = [getattr(item, f.name) for f in fields(item)]
-    else:
-        return set()
-    return {name for part in parts for name in free_symbols_in(part)}
-
-
 class Outline:
     """What all functions of a module share: the nests that are functions of their own, and what of
     the program these and libraries look at."""
@@ -70,21 +61,15 @@ class Outline:
         self.context, self.program, self.layout = context, program, layout
         self.places = {id(x): k for k, x in enumerate(program.failing, 1)}
         steps = list(program.walk())
-        self.nests = [s for s in steps if isinstance(s, Nest) and not is_inline(s)]
+        self.nests = [s for s in outside_steps(program) if isinstance(s, Nest)]
         self.functions = self._emit_nests()
-        self.scalar_slots = {
-            slot for step in steps for slot in _scalar_reads(step) if slot in layout.small
-        }
-        calls = [s for s in steps if isinstance(s, Call)]
-        elsewhere: list[Nest | Call] = [*self.nests, *calls]
-        self.outside_symbols = free_symbols_in(elsewhere)
-        products = [s for s in steps if isinstance(s, MatMul)]
-        self.outside_slots = {r.ref.slot for r in program.given}.union(
-            *(touched(step)[0] for step in (*elsewhere, *products))
-        )
-        self.scalar_memory = {
-            o.slot for s in steps if isinstance(s, Nest) and is_inline(s) for o in s.operands
-        } - layout.small.keys()
+        scalar = {slot for step in steps for slot, _ in scalar_accesses(step)}
+        self.scalar_slots = scalar & layout.small.keys()
+        self.outside_symbols = outside_symbols(program)
+        self.outside_slots = {r.ref.slot for r in program.given}
+        for step in outside_steps(program):
+            self.outside_slots |= {slot for slot, _, _ in accesses(step)}
+        self.scalar_memory = scalar - layout.small.keys()
         self.has_loops = has_scalar_loops(program)
         self.tags = self._tags(steps)
 
@@ -130,31 +115,6 @@ class Outline:
                 "noalias": module.add_metadata(others),
             }
         return {slot: tags[name] for slot, name in names.items()}
-
-
-def _scalar_reads(step: Step) -> Iterator[int]:
-    """The slots that scalar code touches."""
-    if isinstance(step, Nest):
-        if is_inline(step):
-            yield from (o.slot for o in step.operands)
-    elif isinstance(step, Loop):
-        if step.test is not None:
-            yield step.test.slot
-    elif isinstance(step, Branch):
-        yield step.condition.slot
-    elif isinstance(step, Bind):
-        yield step.value.slot
-
-
-def touched(step: Nest | MatMul | Call) -> tuple[set[int], set[int]]:
-    """The frame slots of the memory that a step touches, and of the memory that it writes."""
-    if isinstance(step, Nest):
-        slots = {o.slot for o in step.operands if o.slot >= 0}
-        return slots, {o.slot for o in step.operands if o.written and o.slot >= 0}
-    if isinstance(step, MatMul):
-        return {step.a.slot, step.b.slot, step.out.slot}, {step.out.slot}
-    written = {r.slot for r in step.outputs}
-    return {r.slot for r in step.inputs} | written, written
 
 
 class StepEmitter:
@@ -298,13 +258,13 @@ class StepEmitter:
         return found if found is not None else self.sizes.pointer(slot)
 
     @contextmanager
-    def in_frame(self, step: Nest | MatMul | Call) -> Iterator[None]:
+    def in_frame(self, step: Outside) -> Iterator[None]:
         """The registers that a step touches lie in the frame meanwhile."""
-        slots, written = touched(step)
-        for slot in sorted(slots & self.registers.keys()):
+        found = [x for x in accesses(step) if x[0] in self.registers]
+        for slot in dict.fromkeys(slot for slot, _, _ in found):
             self.spill(slot)
         yield
-        for slot in sorted(written & self.registers.keys()):
+        for slot in dict.fromkeys(slot for slot, _, written in found if written):
             self._copy(slot, self._home(slot), self.registers[slot])
 
     def spill(self, slot: int) -> None:

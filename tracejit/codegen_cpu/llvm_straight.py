@@ -7,7 +7,6 @@ these in variables that LLVM makes registers of). An index out of bounds leaves 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import llvmlite.ir as ll
@@ -19,25 +18,10 @@ from tracejit.codegen_cpu.llvm_memory import Memory
 from tracejit.codegen_cpu.llvm_scalars import I8, I64, LlvmScalars, ModuleContext
 from tracejit.ir.dims import Dim
 from tracejit.ir.loops import Address, Check, Instr, Nest, Put, Take
-from tracejit.ir.program import INDEX_ERROR, Loop, Program
+from tracejit.ir.program import INDEX_ERROR
 from tracejit.ir.types import INTP
 
 Tags = Mapping[str, Any]
-
-
-def is_inline(nest: Nest) -> bool:
-    """Whether a nest is emitted where it stands."""
-    return nest.straight and not nest.scratch and not nest.fills
-
-
-def has_scalar_loops(program: Program) -> bool:
-    """Whether scalar code stands inside of a loop."""
-    loops = [step for step in program.walk() if isinstance(step, Loop)]
-    return any(
-        isinstance(inner, Nest) and is_inline(inner)
-        for loop in loops
-        for inner in replace(program, steps=loop.steps).walk()
-    )
 
 
 class StraightNest(NestBody):
