@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from tracejit import errors
 from tracejit.ir.graph import Graph, Node, Value
 from tracejit.trace import prim, views
 from tracejit.trace.context import Trace, current, fail, tracing, user_loc
+from tracejit.trace.protection import protected
 from tracejit.trace.regions import Change, Region
 from tracejit.trace.size import Size
 from tracejit.trace.tensor import Cell, Tensor, constant_of, describe
@@ -90,8 +91,10 @@ class Sides:
         self.merges: list[tuple[Value, Value, Kind]] = []
         self.aliases: dict[int, list[Cell]] = {}
 
-    def open(self) -> None:
+    def open(self, protected: Collection[int] = frozenset()) -> None:
+        """Start a side, in which none of the `protected` containers may be changed."""
         self.region = Region(self.trace)
+        self.region.protected = protected
 
     def shut(self, values: dict[str, Any]) -> None:
         """The end of a side, with what the variables hold there."""
@@ -325,12 +328,24 @@ class Branch:
         return self
 
     def __next__(self) -> bool:
+        here = sys._getframe(1).f_locals
+        self.around = here.values()
+        found = {name: here.get(name, UNDEFINED) for name in self.names}
+        try:
+            return self._advance(found)
+        except StopIteration:
+            raise
+        except Exception as error:
+            if not self.failed(error):
+                raise
+            return self._plain()
+
+    def _advance(self, found: dict[str, Any]) -> bool:
         if self.decided is not None:
             return self._plain()
-        here = sys._getframe(1).f_locals
-        found = {name: here.get(name, UNDEFINED) for name in self.names}
         if self.stage == 0:
             self.entry = found
+            self.protected = protected(self.around)
             self.sides = Sides(self.condition)
         else:
             self.sides.shut(found)
@@ -339,7 +354,7 @@ class Branch:
             merged = self.sides.merged()
             self.state = tuple(merged[name] for name in self.names)
             raise StopIteration
-        self.sides.open()
+        self.sides.open(self.protected)
         self.state = tuple(self.entry.values())
         return self.stage == 1
 

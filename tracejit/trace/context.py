@@ -90,8 +90,8 @@ class Trace:
     `captures` are the concrete arrays found on the way, each an extra parameter. `draws` is the
     token that the next random draw takes. `regions` are the blocks of control flow being traced,
     the innermost last; `builder` is the innermost one's, `root` that of the function itself.
-    `local` symbols are known inside blocks only; `most` bounds symbols from above, `nonnegative` are
-    dims that are not negative wherever the code being traced runs.
+    `local` symbols are known inside blocks only; `most` bounds symbols from above, `nonnegative`
+    dims are not negative wherever the code being traced runs, `assumed` ones anywhere.
     """
 
     def __init__(self, name: str) -> None:
@@ -115,7 +115,7 @@ class Trace:
         self._refreshed: dict[Value, Value] = {}
         self._lower: dict[str, int] = {}
         self.local: set[str] = set()
-        self.has_generators = False
+        self.has_generators = self.has_blocks = False
         self.closed = False
         self.provenance: Any = None
 
@@ -392,6 +392,8 @@ class Trace:
     def finish(self, results: Sequence[Value]) -> Graph:
         """The graph of everything traced, with every decision on sizes put in."""
         graph = self.root.finish(self.name, results)
+        if self.has_blocks:
+            self._check_closed(graph)
         graph = graph.with_(guards=without_implied(graph.guards))
         graph = graph.with_(scalars=self._scalars())
         if not self.renamed:
@@ -447,6 +449,25 @@ class Trace:
             tuple(dict.fromkeys(guards)),
             scalars=self._scalars(),
         )
+
+    def _check_closed(self, graph: Graph) -> None:
+        """Raise where a value of a block is used outside of it: an object carried it there."""
+        known = set(graph.params)
+
+        def require(value: Value, loc: Loc | None) -> None:
+            if self.aliases.get(value, value) not in known and value not in known:
+                raise errors.EscapedTracerError(
+                    "a value that was computed in a loop or branch is used outside of it",
+                    loc=loc,
+                    instead="assign it to a variable, or an element of an array, in the loop",
+                )
+
+        for node in graph.nodes:
+            for value in node.inputs:
+                require(value, node.loc)
+            known.update(node.outputs)
+        for value in graph.results:
+            require(value, None)
 
     def _scalars(self) -> tuple[tuple[str, int], ...]:
         numbers = {v: k for k, v in enumerate(self.root.params)}

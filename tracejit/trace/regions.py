@@ -8,7 +8,7 @@ nothing but its own parameters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tracejit.ir.builder import Builder
@@ -42,7 +42,7 @@ class Region:
         self.outer_of: dict[Value, Value] = {}
         self._before: list[tuple[Cell, Value, int, int]] = []
         self._inside: dict[Cell, Value] = {}
-        self.protected: set[int] = set()
+        self.protected: Collection[int] = frozenset()
         self._facts = len(trace.nonnegative)
         if trace.draws is None and trace.has_generators:
             trace.draws = trace.builder.const(0, INTP)
@@ -60,6 +60,7 @@ class Region:
             cell.version += 1
         trace.builder = self.builder
         trace.regions.append(self)
+        trace.has_blocks = True
         if trace.draws is not None:
             trace.draws = self._inside_draws = self.stand_in(trace.draws)
 

@@ -50,6 +50,7 @@ class Driver:
 
     def __next__(self) -> Any:
         here = sys._getframe(1).f_locals
+        self.around = list(here.values())
         found = {name: here.get(name, UNDEFINED) for name in self.names}
         try:
             return self._advance(found)
@@ -83,9 +84,9 @@ class Driver:
     def _flags(self) -> frozenset[str]:
         return frozenset() if self.flag is None else frozenset((self.flag,))
 
-    def _protect(self, values: Locals) -> None:
+    def _protect(self) -> None:
         assert self.body is not None and self.body.region is not None
-        self.body.region.protected = protected(values.values())
+        self.body.region.protected = protected(self.around)
 
     # Falling back to Python.
 
@@ -171,7 +172,7 @@ class ForLoop(Driver):
         assert self.body is not None
         self.turn = 0
         inside = self.body.start()
-        self._protect(self.entry)
+        self._protect()
         self._give(self._clear(inside))
         return self._item(0)
 
@@ -261,7 +262,6 @@ class WhileLoop(Driver):
         self.stage = "first test"
         self.tested: Any = None
         self.plain = not tracing()
-        self.sides: Sides | None = None
 
     def test(self, value: Any) -> None:
         """What the test gave."""
@@ -291,34 +291,23 @@ class WhileLoop(Driver):
         assert self.body is not None
         self.stage = "body"
         inside = self.body.start()
-        self._protect(self.entry)
+        self._protect()
         self._give(self._clear(inside))
         return False
 
     def _next_test(self, here: Locals) -> bool:
         """Have the test evaluated for the next step, unless the loop was left."""
-        self.left = here[self.flag] if self.flag is not None else False
         self._give(here)
         self.stage = "test"
-        self.at_end = here
-        if self.left is not False:
-            if self.left is True:
-                self.tested = False
-                return self._end(here)
-            self.sides = Sides(negated(self.left))
-            self.sides.open()
+        if self.flag is not None and here[self.flag] is True:
+            self.tested = False
+            return self._end(here)
         return True
 
     def _end(self, here: Locals) -> bool:
+        """The test says nothing of a loop that was left: what was rewritten asks for that too."""
         assert self.body is not None
         go = self.tested
-        if self.sides is not None:
-            self.sides.shut({".go": go, **here})
-            self.sides.open()
-            self.sides.shut({".go": False, **self.at_end})
-            here = self.sides.merged()
-            go = here.pop(".go")
-            self.sides = None
         if go is True:
             raise errors.ControlFlowError(
                 "a `while` goes on by what Python knows, not by a traced condition", loc=self.loc
@@ -328,12 +317,6 @@ class WhileLoop(Driver):
             return self._pass()
         self._give(behind)
         raise StopIteration
-
-    def failed(self, error: BaseException) -> bool:
-        if self.sides is not None:
-            self.sides.give_up()
-            self.sides = None
-        return super().failed(error)
 
     # Repeated by Python.
 
