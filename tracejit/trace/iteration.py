@@ -270,7 +270,9 @@ def _range(*args: Any) -> Any:
             operator.index(bound)
     first, last = as_symbolic(start), as_symbolic(stop)
     if first is None or last is None:
-        return Span(start, span(start, stop, step), step)
+        # What a range gives are Python ints, whatever its bounds are.
+        first_item = prim.weak_cast(start, int) if isinstance(start, Tensor) else start
+        return Span(first_item, span(start, stop, step), step)
     return Span(wrap(first), wrap(_steps(current(), first, last, step)), step)
 
 
