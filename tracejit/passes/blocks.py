@@ -23,10 +23,8 @@ from tracejit.ir.graph import (
     producers,
     symbol_definers,
 )
+from tracejit.passes.chains import CONTROL
 from tracejit.passes.rewrite import has_effects, substitute_inputs
-
-CONTROL = frozenset({"ifelse", "loop"})
-"""Ops whose blocks are code that runs, or does not, or many times."""
 
 
 def has_control(graph: Graph) -> bool:

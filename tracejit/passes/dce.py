@@ -16,7 +16,8 @@ from tracejit.ir.graph import (
     symbol_definers,
 )
 from tracejit.ir.target import Target
-from tracejit.passes.blocks import CONTROL, Feeds, first_param, keep_inputs, keep_outputs, passed
+from tracejit.passes.blocks import Feeds, first_param, keep_inputs, keep_outputs, passed
+from tracejit.passes.chains import CONTROL
 from tracejit.passes.rewrite import has_effects, in_blocks
 
 TRANSPARENT = frozenset({"fused"})

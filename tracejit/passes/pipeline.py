@@ -15,9 +15,11 @@ from tracejit.ir import verify as checker
 from tracejit.ir.graph import Graph
 from tracejit.ir.pprint import format_graph
 from tracejit.ir.target import Target
+from tracejit.passes.blocks import has_control
 from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
 from tracejit.passes.fuse import fuse
+from tracejit.passes.lazy_branches import lazy_branches
 from tracejit.passes.readback import read_back
 from tracejit.passes.simplify import simplify
 from tracejit.passes.simplify_control import simplify_control
@@ -34,8 +36,29 @@ SIMPLIFICATION: tuple[Pass, ...] = (
 )
 """The passes that leave a graph of single ops. What `cse` merges lets `simplify` see more."""
 
+
+def tidy(graph: Graph, target: Target) -> Graph:
+    """Simplification once more, of what the passes before have left of branches and loops.
+
+    before: %5 = loop(%1) k in 0..n { carry %2; %3 = multiply(%2, %1.0); next %3 }
+    after:  %5 is %1
+    """
+    if not has_control(graph):
+        return graph
+    for pass_ in SIMPLIFICATION:
+        graph = pass_(graph, target)
+    return graph
+
+
+CONTROL_FLOW: tuple[Pass, ...] = (
+    lazy_branches,
+    tidy,
+)
+"""The passes about branches and loops; a graph without any goes through them as it is."""
+
 PASSES: tuple[Pass, ...] = (
     *SIMPLIFICATION,
+    *CONTROL_FLOW,
     read_back,
     writes_in_place,
     fuse,

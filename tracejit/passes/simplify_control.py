@@ -20,7 +20,6 @@ import numpy as np
 from tracejit.ir.graph import Graph, Node, Value, producers
 from tracejit.ir.target import Target
 from tracejit.passes.blocks import (
-    CONTROL,
     first_param,
     has_control,
     inlined,
@@ -31,6 +30,7 @@ from tracejit.passes.blocks import (
     substitute_sizes,
     with_passed,
 )
+from tracejit.passes.chains import CONTROL
 from tracejit.passes.maps import FREE
 from tracejit.passes.rewrite import is_planned, keep_hints, substitute_inputs
 
