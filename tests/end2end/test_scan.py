@@ -473,3 +473,9 @@ def test_steps_beyond_a_sequence_at_run_time(mode: str) -> None:
 
     with pytest.raises((ValueError, errors.TraceError)):
         run(mode, build, np.ones(3), np.array([4]))
+
+
+def test_truncation_is_kept_for_derivatives() -> None:
+    f = tracejit.jit(lambda x: tracejit.scan(lambda v, s: v + s, x, 0.0, truncate_gradient=3))
+    assert any(node.attrs.get("truncate_gradient") == 3 for node in f.trace(np.ones(4)).nodes)
+    np.testing.assert_array_equal(f(np.ones(4)), [1, 2, 3, 4])

@@ -53,5 +53,6 @@ def _steps(count: Any) -> Dim:
     dim = as_symbolic(count) if isinstance(count, (Tensor, Size)) else operator.index(count)
     if dim is None:
         return to_dim(length(prim.elementwise("maximum", count, 0)), "a number of steps")
-    dim = current().canonical(dim)
-    return dim if dims.is_nonnegative(dim) else dims.maximum(dim, 0)
+    trace = current()
+    dim = trace.canonical(dim)
+    return dim if trace.provable(dim, ">=", 0) else dims.maximum(dim, 0)

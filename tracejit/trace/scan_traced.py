@@ -56,20 +56,29 @@ def run_traced(plan: Plan, last_only: bool) -> list[Any]:
         outputs, stop = _step(plan, _elements(plan, k, lengths), windows)
         for rows, y in zip(stacked, outputs, strict=False):
             rows[k] = y
-        new = (_shifted(plan, windows, outputs), k + 1)
+        new = _shifted(plan, windows, outputs)
         if not learned.stops:
-            return new
-        return new, True if stop is None else _negated(condition(stop, "until"))
+            return (new,)
+        return (new, k + 1), True if stop is None else _negated(condition(stop, "until"))
 
-    state: Any = (learned.windows, 0)
     if learned.stops:
-        windows, done = counted(steps, (state, True), body, test=True)
+        windows, done = counted(steps, ((learned.windows, 0), True), body, test=True)
+        _remember(plan)
         if stacked:
             steps = METHODS["__length__"](prim.lift(done), steps)
             stacked = [rows[:steps] for rows in stacked]
     else:
-        windows, _ = counted(steps, state, body)
+        (windows,) = counted(steps, (learned.windows,), body)
+        _remember(plan)
     return [own_leaf(window[0]) for window in windows] if last_only else stacked
+
+
+def _remember(plan: Plan) -> None:
+    """Put on the loop just traced what derivatives will ask for."""
+    nodes = current().builder.nodes
+    if plan.truncate_gradient != -1 and nodes and nodes[-1].op == "loop":
+        attrs = {**nodes[-1].attrs, "truncate_gradient": plan.truncate_gradient}
+        nodes[-1] = nodes[-1].with_(attrs=attrs)
 
 
 def _learn(plan: Plan, steps: Any, lengths: Sequence[Any]) -> _Learned:
