@@ -42,7 +42,7 @@ from tracejit.ir.types import BOOL, INTP, TensorType
 from tracejit.source import Loc
 
 F8 = np.dtype("f8")
-BODIES = ("llvm",)
+BODIES = ("llvm", "source")
 
 
 class Build:

@@ -258,13 +258,6 @@ class Program:
                 pending.extend(reversed((*step.then, *step.otherwise)))
 
     @property
-    def writes_params(self) -> bool:
-        """Whether the memory of a parameter is written."""
-        slots = {p.slot for p in self.params}
-        nests = [s for s in self.walk() if isinstance(s, Nest)]
-        return any(o.written and o.slot in slots for nest in nests for o in nest.operands)
-
-    @property
     def failing(self) -> tuple[Nest | Bind | Guard, ...]:
         """What may find an error in mid-run: nests with indices, sizes, guards, in order.
 
