@@ -81,7 +81,7 @@ class NestBody:
         for phi, first, later in zip(phis, carried, after, strict=True):
             phi.add_incoming(first, before)
             phi.add_incoming(later, self.b.block)
-        self.b.branch(head)
+        self.context.keep_loop(self.b.branch(head))
         self.b.position_at_end(done)
         return list(phis)
 

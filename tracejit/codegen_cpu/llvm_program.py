@@ -18,6 +18,7 @@ from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
 from tracejit.codegen_cpu.llvm_scalars import DOUBLE, I64, PTR, ModuleContext
 from tracejit.codegen_cpu.llvm_steps import Outline, StepEmitter
 from tracejit.codegen_cpu.machine import Machine
+from tracejit.codegen_cpu.steps import has_scalar_loops
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import ScalarGuard
@@ -43,7 +44,7 @@ def emit_program(program: Program, symbol: str, machine: Machine) -> str:
 
 class _Main(StepEmitter):
     def __init__(self, program: Program, symbol: str, machine: Machine) -> None:
-        context = ModuleContext(symbol, machine)
+        context = ModuleContext(symbol, machine, has_scalar_loops(program))
         outline = Outline(context, program, frame_layout(program))
         main = ll.Function(context.module, ll.FunctionType(I64, [PTR]), symbol)
         main.attributes.add("nounwind")

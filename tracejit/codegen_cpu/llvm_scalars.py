@@ -40,9 +40,11 @@ def element_type(dtype: np.dtype) -> ll.Type:
 class ModuleContext:
     """One LLVM module: its declarations and the helper functions defined in it."""
 
-    def __init__(self, name: str, machine: Machine) -> None:
+    def __init__(self, name: str, machine: Machine, scalar_loops: bool = False) -> None:
+        """With `scalar_loops` LLVM makes vectors of loops that are not marked by `keep_loop`."""
         self.module = ll.Module(name)
         self.machine = machine
+        self.scalar_loops = scalar_loops
         self.declared: dict[str, ll.Function] = {}
 
     def declare(self, name: str, result: ll.Type, arguments: list[ll.Type]) -> ll.Function:
@@ -52,6 +54,24 @@ class ModuleContext:
             found = ll.Function(self.module, ll.FunctionType(result, arguments), name)
             self.declared[name] = found
         return found
+
+    def keep_loop(self, branch: ll.Instruction) -> None:
+        """The loop that `branch` goes back in is neither made vectors of nor unrolled."""
+        if self.scalar_loops:
+            kept = [
+                self.module.add_metadata(["llvm.loop.unroll.disable"]),
+                self.module.add_metadata(["llvm.loop.vectorize.enable", I1(0)]),
+            ]
+            name = str(len(self.module.metadata))
+            branch.set_metadata("llvm.loop", _Distinct(self.module, kept, name))
+
+
+class _Distinct(ll.MDValue):
+    """A node that is not the same as an equal one, as each loop needs: it begins with itself."""
+
+    def descr(self, buf: list[str]) -> None:
+        operands = [self.get_reference(), *(op.get_reference() for op in self.operands)]
+        buf += (f"distinct !{{ {', '.join(operands)} }}", "\n")
 
 
 class LlvmScalars(Scalars):

@@ -24,7 +24,6 @@ from tracejit.codegen_cpu.llvm_straight import StraightNest, Tags
 from tracejit.codegen_cpu.steps import (
     Outside,
     accesses,
-    has_scalar_loops,
     is_inline,
     outside_steps,
     outside_symbols,
@@ -70,7 +69,7 @@ class Outline:
         for step in outside_steps(program):
             self.outside_slots |= {slot for slot, _, _ in accesses(step)}
         self.scalar_memory = scalar - layout.small.keys()
-        self.has_loops = has_scalar_loops(program)
+        self.has_loops = context.scalar_loops
         self.tags = self._tags(steps)
 
     def _emit_nests(self) -> dict[int, ll.Function]:
