@@ -19,6 +19,7 @@ from tracejit.passes.blocks import has_control
 from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
 from tracejit.passes.fuse import fuse
+from tracejit.passes.hoist_invariants import hoist_invariants
 from tracejit.passes.lazy_branches import lazy_branches
 from tracejit.passes.readback import read_back
 from tracejit.passes.simplify import simplify
@@ -51,6 +52,7 @@ def tidy(graph: Graph, target: Target) -> Graph:
 
 
 CONTROL_FLOW: tuple[Pass, ...] = (
+    hoist_invariants,
     lazy_branches,
     tidy,
 )
