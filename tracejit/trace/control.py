@@ -253,8 +253,10 @@ def _other_structure(old: Any, new: Any, body: Callable[..., Any]) -> NoReturn:
 def settled_leaf(old: Any, new: Any, body: Callable[..., Any]) -> Any:
     """One array or number of a state after a step."""
     same_state(old, new, body)
-    y = kinds.array_of(new)
-    return kinds.as_kind(y, kinds.common(kinds.kind_of(kinds.array_of(old)), kinds.kind_of(y)))
+    x, y = kinds.array_of(old), kinds.array_of(new)
+    found = kinds.as_kind(y, kinds.common(kinds.kind_of(x), kinds.kind_of(y)))
+    # What was an array of rank 0 does not become a scalar in a loop.
+    return np.asarray(found) if isinstance(x, np.ndarray) else found
 
 
 def same_state(old: Any, new: Any, body: Callable[..., Any]) -> None:
