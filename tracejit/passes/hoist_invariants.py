@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
@@ -89,7 +90,7 @@ def _hoisted(graph: Graph, facts: Sequence[Dim]) -> Graph:
                 front, node = _Hoisting(node, surely_runs(node, facts), facts).run()
                 nodes += front
         nodes.append(node)
-    if len(nodes) == len(graph.nodes) and all(a is b for a, b in zip(nodes, graph.nodes)):
+    if len(nodes) == len(graph.nodes) and all(map(is_, nodes, graph.nodes)):
         return graph
     return graph.with_(nodes=tuple(nodes))
 
