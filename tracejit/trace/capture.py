@@ -18,15 +18,13 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tracejit.trace.jumps import Clear
 from tracejit.trace.locate import NoSource, definition
+from tracejit.trace.statements import FRAME_SENSITIVE, HOOKS, LATER, Statements, mangle
 
-HOOKS = ".tj"
 _FACTORY = ".factory"
-_FRAME_SENSITIVE = frozenset(
-    {"super", "locals", "globals", "vars", "dir", "eval", "exec", "breakpoint", "__import__"}
-)
 _FUTURE_FLAGS = 0x1FE0000
-_rewritten: dict[tuple[types.CodeType, str], types.CodeType | str] = {}
+_rewritten: dict[tuple[types.CodeType, str, bool], types.CodeType | str] = {}
 _made: dict[int, types.CodeType] = {}
 
 
@@ -35,7 +33,7 @@ def captured(fn: types.FunctionType, hooks: Any) -> types.FunctionType | None:
     code = fn.__code__
     if is_rewritten(code):
         return fn
-    new = _rewrite_cached(code)
+    new = _rewrite_cached(code, hasattr(hooks, "branch"))
     if isinstance(new, str):
         return None
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
@@ -59,43 +57,72 @@ def is_rewritten(code: types.CodeType) -> bool:
 
 def why_not(fn: types.FunctionType) -> str:
     """Why `captured` gives None for `fn`."""
-    found = _rewrite_cached(fn.__code__)
+    found = _rewrite_cached(fn.__code__, True)
     return found if isinstance(found, str) else ""
 
 
-def _rewrite_cached(code: types.CodeType) -> types.CodeType | str:
-    key = (code, code.co_filename)
+def _rewrite_cached(code: types.CodeType, control: bool) -> types.CodeType | str:
+    key = (code, code.co_filename, control)
     found = _rewritten.get(key)
     if found is None:
         try:
-            found = _rewrite(code)
+            found = _rewrite(code, control)
         except NoSource as error:
             found = str(error)
         _rewritten[key] = found
     return found
 
 
-def _rewrite(code: types.CodeType) -> types.CodeType:
+def _rewrite(code: types.CodeType, control: bool) -> types.CodeType:
     if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
         raise NoSource("it is a coroutine")
-    node = definition(code)
-    _check_same(code, node)
+    made = None
+    for how in ("nested", "flat", "") if control else ("",):
+        node = definition(code)
+        _check_same(code, node)
+        try:
+            made = _compiled(code, node, how)
+            break
+        except (SyntaxError, RecursionError):
+            if not how:
+                raise
+            # Python does not nest statements deeper than some twenty levels.
+    assert made is not None
+    extra = set(made.co_freevars) - set(code.co_freevars) - {HOOKS}
+    if extra:
+        raise NoSource(f"its source has changed: {', '.join(sorted(extra))}")
+    made = _named(made, code.co_name, code.co_qualname)
+    _remember(made)
+    return made
+
+
+def _compiled(
+    code: types.CodeType, node: ast.FunctionDef | ast.Lambda, control: str
+) -> types.CodeType:
     _strip(node)
-    rewriter = _Rewriter(_class_name(code))
-    node.body = (
-        rewriter.body(node.body) if isinstance(node, ast.FunctionDef) else rewriter.visit(node.body)
-    )
+    rewriter = _Rewriter(_class_name(code), control)
+    rewriter.visit(node.args)
+    if isinstance(node, ast.FunctionDef):
+        node.body = rewriter.function(node)
+    else:
+        node.body = rewriter.visit(node.body)
     module = _factory(node, (*code.co_freevars, HOOKS))
     ast.fix_missing_locations(module)
     flags = code.co_flags & _FUTURE_FLAGS
     whole = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
-    made = _nested(_nested(whole, _FACTORY), code.co_name)
-    extra = set(made.co_freevars) - set(code.co_freevars) - {HOOKS}
-    if extra:
-        raise NoSource(f"its source has changed: {', '.join(sorted(extra))}")
-    made = made.replace(co_qualname=code.co_qualname)
-    _remember(made)
-    return made
+    return _nested(_nested(whole, _FACTORY), code.co_name)
+
+
+def _named(code: types.CodeType, name: str, qualname: str) -> types.CodeType:
+    """`code` with a name; the lambdas that rewriting has made have the name of their function."""
+    consts = []
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            made_here = const.co_varnames[:1] == (LATER,)
+            names = (name, qualname) if made_here else (const.co_name, const.co_qualname)
+            const = _named(const, *names)
+        consts.append(const)
+    return code.replace(co_name=name, co_qualname=qualname, co_consts=tuple(consts))
 
 
 def _remember(code: types.CodeType) -> None:
@@ -150,14 +177,6 @@ def _class_name(code: types.CodeType) -> str:
     return parts[-2] if len(parts) > 1 and parts[-2] != "<locals>" else ""
 
 
-def mangle(name: str, owner: str) -> str:
-    """A private name as the compiler spells it inside class `owner`."""
-    if not owner or not name.startswith("__") or name.endswith("__") or "." in name:
-        return name
-    stripped = owner.lstrip("_")
-    return f"_{stripped}{name}" if stripped else name
-
-
 # Rewriting.
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -167,37 +186,16 @@ _OPERATORS: dict[type[ast.operator], str] = {
 }  # fmt: skip
 
 
-class _Rewriter(ast.NodeTransformer):
-    """`owner` is the class whose private names are in scope."""
+_OPERANDS = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.JoinedStr, Clear)
 
-    def __init__(self, owner: str) -> None:
-        self.owner = owner
-        self.temporaries = 0
 
-    def body(self, statements: list[ast.stmt]) -> list[ast.stmt]:
-        return [new for old in statements for new in _as_list(self.visit(old))]
-
-    # Building blocks.
-
-    def hook(self, name: str, *args: ast.expr, at: ast.AST) -> ast.Call:
-        function = ast.Attribute(ast.Name(HOOKS, ast.Load()), name, ast.Load())
-        call = ast.Call(function, list(args), [])
-        for node in (function.value, function, call):
-            ast.copy_location(node, at)
-        # The compiler puts a method call at the end of its name, which is to be the first line.
-        function.end_lineno, function.end_col_offset = call.lineno, call.col_offset
-        return call
-
-    def text(self, value: str, at: ast.AST) -> ast.Constant:
-        return ast.copy_location(ast.Constant(value), at)
-
-    def statement(self, call: ast.expr, at: ast.AST) -> ast.Expr:
-        return ast.copy_location(ast.Expr(call), at)
+class _Rewriter(Statements):
+    """What is no control statement."""
 
     def value(self, node: ast.expr) -> ast.expr:
         """An operand: where it may be a concrete array from outside it is lifted."""
         new = self.visit(node)
-        if isinstance(node, (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.JoinedStr)):
+        if isinstance(node, _OPERANDS):
             return new
         return self.hook("value", new, at=node)
 
@@ -232,7 +230,7 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        if isinstance(node.func, ast.Name) and node.func.id in _FRAME_SENSITIVE:
+        if isinstance(node.func, ast.Name) and node.func.id in FRAME_SENSITIVE:
             return self.generic_visit(node)  # type: ignore[return-value]
         call = self.hook("call", self.visit(node.func), at=node)
         call.args += [self.visit(a) for a in node.args]
@@ -245,10 +243,6 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(node.ctx, ast.Load):
             return self.hook("attr", value, self.text(name, node), at=node)
         return ast.copy_location(ast.Attribute(value, name, node.ctx), node)
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        node.id = mangle(node.id, self.owner)
-        return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         if isinstance(node.ctx, ast.Load):
@@ -273,35 +267,10 @@ class _Rewriter(ast.NodeTransformer):
         node.left, node.right = self.value(node.left), self.value(node.right)
         return node
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        node.operand = self.value(node.operand)
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        if all(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops):
-            return self.generic_visit(node)  # type: ignore[return-value]
-        node.left = self.value(node.left)
-        node.comparators = [self.value(c) for c in node.comparators]
-        return node
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        node.values = [self.value(v) for v in node.values]
-        return node
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        node.test = self.value(node.test)
-        node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
-        return node
-
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
         node.value = self.hook("text", self.visit(node.value), at=node.value)
         if node.format_spec is not None:
             node.format_spec = self.visit(node.format_spec)
-        return node
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
-        self.visit(node.args)
-        node.body = self.visit(node.body)
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
@@ -311,34 +280,6 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     # Statements.
-
-    def visit_If(self, node: ast.If) -> ast.stmt:
-        node.test = self.value(node.test)
-        node.body, node.orelse = self.body(node.body), self.body(node.orelse)
-        return node
-
-    def visit_While(self, node: ast.While) -> ast.stmt:
-        node.test = self.value(node.test)
-        node.body, node.orelse = self.body(node.body), self.body(node.orelse)
-        return node
-
-    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
-        node.test = self.value(node.test)
-        node.msg = self.visit(node.msg) if node.msg is not None else None
-        return node
-
-    def visit_For(self, node: ast.For) -> ast.stmt:
-        node.target = self.visit(node.target)
-        node.iter = self.hook("iterate", self.visit(node.iter), at=node.iter)
-        node.body, node.orelse = self.body(node.body), self.body(node.orelse)
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
-        owner, self.owner = self.owner, node.name
-        try:
-            return self.generic_visit(node)  # type: ignore[return-value]
-        finally:
-            self.owner = owner
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         value = self.visit(node.value)
@@ -400,7 +341,9 @@ class _Rewriter(ast.NodeTransformer):
         target = node.target
         if isinstance(target, ast.Name):
             name = mangle(target.id, self.owner)
-            load = ast.copy_location(ast.Name(name, ast.Load()), target)
+            load: ast.expr = ast.copy_location(ast.Name(name, ast.Load()), target)
+            if id(target) in self.unsure:
+                load = self.hook("defined", load, self.text(target.id, target), at=target)
             store = ast.copy_location(ast.Name(name, ast.Store()), target)
             call = self.hook("augment", symbol, load, value, at=node)
             return ast.copy_location(ast.Assign([store], call), node)
@@ -422,10 +365,6 @@ class _Rewriter(ast.NodeTransformer):
             else:
                 out.append(ast.copy_location(ast.Delete([self.visit(target)]), node))
         return out
-
-
-def _as_list(found: Any) -> list[ast.stmt]:
-    return found if isinstance(found, list) else [found]
 
 
 def _plain(target: ast.expr) -> bool:
