@@ -56,7 +56,9 @@ class _Verifier:
         if not condition:
             raise self.fail(what)
 
-    def graph(self, graph: Graph, symbols: frozenset[str], inner: bool = False) -> None:
+    def graph(
+        self, graph: Graph, symbols: frozenset[str], inner: bool = False, nest: bool = False
+    ) -> None:
         """Check `graph`, inside which the sizes `symbols` of the graph around it are known too."""
         self.where = f"graph {graph.name}"
         defined: set[Value] = set()
@@ -78,18 +80,19 @@ class _Verifier:
             self.guard(guard, graph, symbols)
         for value in graph.results:
             self.require(value in defined, f"result {self.names[value]} is not defined")
-        cells = self.memory(graph)
+        cells = self.memory(graph, nest)
         if inner:
             for p, r in graph.written:
                 value = graph.results[r]
                 lies = cells.get(value, value) is graph.params[p]
                 self.require(lies, f"{self.names[value]} is not in the memory of parameter {p}")
 
-    def memory(self, graph: Graph) -> dict[Value, Value]:
+    def memory(self, graph: Graph, nest: bool) -> dict[Value, Value]:
         """Nothing reads memory as it was before a write in place that has run.
 
         What a control node writes is not passed to it a second time, and the results of its blocks
-        that take over the memory of a parameter lie there.
+        that take over the memory of a parameter lie there. In a nest every write is a result, also
+        one that others come after.
         """
         cells: dict[Value, Value] = {}
         current: dict[Value, Value] = {}
@@ -120,7 +123,8 @@ class _Verifier:
                     current[cell] = version[value] = value
         self.where = f"graph {graph.name}"
         for value in graph.results:
-            require_current(value)
+            if not (nest and version.get(value) is value):
+                require_current(value)
         return cells
 
     def guard(self, guard: Any, graph: Graph, symbols: frozenset[str]) -> None:
@@ -176,7 +180,7 @@ class _Verifier:
             CONTROL[node.op](self, node, symbols)
         inside = symbols.union({node.attrs["symbol"]}) if node.op == "loop" else symbols
         for block in node.blocks:
-            self.graph(block, inside, node.op in CONTROL)
+            self.graph(block, inside, node.op in CONTROL, node.op == "fused")
         self.where = where
         if node.op in BLOCK_OPS:
             self.block_op(node)

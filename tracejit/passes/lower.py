@@ -7,7 +7,7 @@ overlap share memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,6 @@ from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Node, ScalarGuard, Value, symbol_definers
 from tracejit.ir.opdef import OPS
 from tracejit.ir.program import (
-    STATUS_WORD,
     Buffer,
     MatMul,
     MemRef,
@@ -28,8 +27,11 @@ from tracejit.ir.program import (
     contiguous_strides,
 )
 from tracejit.passes import maps
+from tracejit.passes.arena import Arena
 from tracejit.passes.calls import checked_at_entry, library_call
+from tracejit.passes.chains import CONTROL
 from tracejit.passes.index_nests import gather, scatter, take
+from tracejit.passes.lower_control import bind, empty, lower_ifelse, lower_loop, required
 from tracejit.passes.maps import Map
 from tracejit.passes.nests import fused_nests
 from tracejit.passes.plain_nests import concatenate, copy_nest, cumulate, update
@@ -43,22 +45,23 @@ def lower(graph: Graph, layouts: Sequence[str], weak: Sequence[type | None]) -> 
     return Lowering(graph, layouts, weak).run()
 
 
-class Lowering:
+class Lowering(Arena):
     def __init__(self, graph: Graph, layouts: Sequence[str], weak: Sequence[type | None]) -> None:
         self.graph = graph
-        self.words = STATUS_WORD + 1
+        super().__init__(
+            late=symbol_definers(graph).keys(),
+            has_blocks=any(n.op in CONTROL for n in graph.nodes),
+        )
         self.memory: dict[Value, MemRef] = {}
         self.symbols: dict[str, int] = {}
         self.checks: list[tuple[int, Dim]] = []
         self.constants: list[tuple[int, np.ndarray]] = []
-        self.buffers: dict[int, Buffer] = {}
-        self.steps: list[Step] = []
-        self.free: list[tuple[int, Dim]] = []
-        self.places = 0
-        self.slots: dict[tuple[int, Dim], int] = {}
         self.kept: set[Value] = set()
         self.position = 0
-        self.late = symbol_definers(graph).keys()
+        self.depth = 0
+        self.turns = 0
+        self.numbered = 0
+        self.numbers: dict[Value, Node] = {}
         self.params = tuple(
             self._param(value, layout, kind)
             for value, layout, kind in zip(graph.params, layouts, weak, strict=True)
@@ -67,17 +70,7 @@ class Lowering:
         self.last_use = self._last_uses()
 
     def run(self) -> Program:
-        nodes = self.graph.nodes
-        while self.position < len(nodes):
-            position = self.position
-            following = nodes[position + 1] if position + 1 < len(nodes) else None
-            lowered = 2
-            if not striped(self, nodes[position], following):
-                self._lower(nodes[position])
-                lowered = 1
-            for k in range(position, position + lowered):
-                self._release(k)
-            self.position += lowered
+        self._lower_nodes()
         self._write_back()
         results = finish_results(self)
         scalar_guards = [g for g in self.graph.guards if isinstance(g, ScalarGuard)]
@@ -96,6 +89,47 @@ class Lowering:
             views=finish_views(self, results),
         )
 
+    def _lower_nodes(self) -> None:
+        nodes = self.graph.nodes
+        while self.position < len(nodes):
+            position = self.position
+            following = nodes[position + 1] if position + 1 < len(nodes) else None
+            lowered = 2
+            if not striped(self, nodes[position], following):
+                self._lower(nodes[position])
+                lowered = 1
+            for k in range(position, position + lowered):
+                self._release(k)
+            self.position += lowered
+
+    def block(
+        self, graph: Graph, refs: Sequence[MemRef], finish: Callable[[], None]
+    ) -> tuple[Step, ...]:
+        """The steps of a block whose params lie at `refs`; `finish` adds the last ones."""
+        names = ("graph", "steps", "position", "last_use", "result_roots", "numbered")
+        outer = [getattr(self, name) for name in names]
+        first = self.numbered = self.numbered + len(self.steps)
+        self.graph, self.steps, self.position = graph, [], 0
+        self.depth += 1
+        self.memory.update(zip(graph.params, refs, strict=True))
+        self.last_use = self._last_uses()
+        self.result_roots: set[Value] = set()
+        required(self)
+        self._lower_nodes()
+        self._write_back()
+        finish()
+        self._release(len(graph.nodes))
+        self.depth -= 1
+        steps, taken = tuple(self.steps), self.numbered + len(self.steps) - first
+        for name, value in zip(names, outer, strict=True):
+            setattr(self, name, value)
+        self.numbered += taken
+        return steps
+
+    def step_name(self) -> str:
+        """The name of the next step."""
+        return f"nest{self.numbered + len(self.steps)}"
+
     def _write_back(self) -> None:
         """Copy what a written parameter becomes into its memory, where it does not lie there.
 
@@ -104,15 +138,10 @@ class Lowering:
         for p, r in self.graph.written:
             found, target = (self.memory[v] for v in (self.graph.results[r], self.graph.params[p]))
             if found != target:
-                name = f"nest{len(self.steps)}"
+                name = self.step_name()
                 self.steps.append(copy_nest(found, target, name, None, "write back"))
 
     # The frame.
-
-    def new_words(self, count: int) -> int:
-        first = self.words
-        self.words += count
-        return first
 
     def _param(self, value: Value, layout: str, weak: type | None) -> Param:
         slot = self.words
@@ -149,6 +178,8 @@ class Lowering:
                 else:
                     pending.append((word, dim))
         self.checks = pending
+        for name, number in self.graph.scalars:
+            self.symbols.setdefault(name, self.params[number].slot + 1)
 
     # Lifetimes.
 
@@ -167,8 +198,10 @@ class Lowering:
         for value in self.graph.results:
             last[root.get(value, value)] = len(self.graph.nodes)
         table: dict[int, list[Value]] = {}
+        given = set(self.graph.params)
         for value, position in last.items():
-            table.setdefault(position, []).append(value)
+            if value not in given:
+                table.setdefault(position, []).append(value)
         self.result_roots = {root.get(v, v) for v in self.graph.results}
         return table
 
@@ -178,48 +211,16 @@ class Lowering:
             if ref is not None and value not in self.kept:
                 self.release(ref)
 
-    def release(self, ref: MemRef) -> None:
-        """Let others have the memory of `ref`, if it is in the arena."""
-        buffer = self.buffers.get(ref.slot)
-        if buffer is not None and not buffer.result and not buffer.called:
-            self.free.append((buffer.place, buffer.nbytes))
-
-    def new_buffer(self, dtype: np.dtype, shape: tuple[Dim, ...], result: bool = False) -> MemRef:
-        """Fresh C-contiguous memory, in a released place of the arena where there is one.
-
-        A buffer of the same size at the same place is the same buffer again, so that steps that
-        repeat are equal.
-        """
-        nbytes = dims.product(shape) * dtype.itemsize
-        place = -1 if result else self._place(nbytes)
-        slot = self.slots.get((place, nbytes))
-        if result or slot is None:
-            slot = self.new_words(1)
-            self.buffers[slot] = Buffer(slot, nbytes, result, place)
-            self.slots[place, nbytes] = slot
-        return MemRef(slot, 0, contiguous_strides(shape, dtype.itemsize), shape, dtype)
-
-    def _place(self, nbytes: Dim) -> int:
-        """A place of the arena that nobody uses, best one of this size; it grows where it must.
-
-        Memory whose size shows only at run time shares a place with its like alone.
-        """
-        late = dims.free_symbols(nbytes) & self.late
-        fits = [
-            k for k, (_, size) in enumerate(self.free)
-            if size == nbytes or not (late or dims.free_symbols(size) & self.late)
-        ]  # fmt: skip
-        if not fits:
-            self.places += 1
-            return self.places - 1
-
-        def quality(k: int) -> int:
-            size = self.free[k][1]
-            if size == nbytes:
-                return 3
-            return 2 if dims.is_nonnegative(size - nbytes) else dims.is_nonnegative(nbytes - size)
-
-        return self.free.pop(max(fits, key=quality))[0]
+    def allocate_by_call(self, value: Value) -> MemRef:
+        """Memory that the call which fills it allocates, for it finds out how much."""
+        type = value.type
+        slot = self.new_words(1)
+        nbytes = dims.product(type.shape) * type.dtype.itemsize
+        result = value in self.result_roots
+        self.buffers[slot] = Buffer(slot, nbytes, result, called=True)
+        strides = contiguous_strides(type.shape, type.dtype.itemsize)
+        ref = self.memory[value] = MemRef(slot, 0, strides, type.shape, type.dtype)
+        return ref
 
     def allocate(self, value: Value, columns_first: bool = False) -> MemRef:
         """Memory for a computed value, in C or Fortran order; a result goes to the caller."""
@@ -234,10 +235,14 @@ class Lowering:
     # Nodes.
 
     def _lower(self, node: Node) -> None:
+        if node.op in ("const", "size") and not node.output.type.ndim:
+            self.numbers[node.output] = node
         if node.op == "fused":
             self.place_outputs(node)
-            name = f"nest{len(self.steps)}"
-            self.steps.extend(fused_nests(node, self.memory, name, self.new_buffer))
+            nests = fused_nests(
+                node, self.memory, self.step_name(), self.new_buffer, self._is_short(node)
+            )
+            self.steps.extend(nests)
             return
         handler = _HANDLERS.get(node.op)
         if handler is None and OPS[node.op].kind == "library":
@@ -246,6 +251,11 @@ class Lowering:
         if handler is None:
             raise NotImplementedError(f"no lowering for {node.op}")
         handler(self, node)
+
+    def _is_short(self, node: Node) -> bool:
+        """Whether a nest is in an inner loop, or its size depends on the turn."""
+        used = {name for d in node.attrs["extents"] for name in dims.free_symbols(d)}
+        return self.turns > 1 or not used.isdisjoint(self.limits)
 
     def place_outputs(self, node: Node) -> None:
         """Memory for what a fused node computes."""
@@ -340,7 +350,7 @@ class Lowering:
         """`value` copied into C order."""
         source = self.memory[value]
         target = self.new_buffer(source.dtype, source.shape, result)
-        self.steps.append(copy_nest(source, target, f"nest{len(self.steps)}", node.loc))
+        self.steps.append(copy_nest(source, target, self.step_name(), node.loc))
         return target
 
     def _const(self, node: Node) -> None:
@@ -384,7 +394,7 @@ class Lowering:
         inputs = [self.memory[v] for v in node.inputs]
         self._take_over(node)
         out = self.memory.get(node.output) or self.allocate(node.output)
-        name = f"nest{len(self.steps)}"
+        name = self.step_name()
         build = {
             "concatenate": concatenate,
             "update": update,
@@ -405,6 +415,10 @@ _HANDLERS = {
     "size": Lowering._generated,
     "iota": Lowering._generated,
     "matmul": Lowering._matmul,
+    "ifelse": lower_ifelse,
+    "loop": lower_loop,
+    "empty": empty,
+    "size_of_value": bind,
     **dict.fromkeys(
         (
             "concatenate",

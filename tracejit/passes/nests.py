@@ -27,9 +27,14 @@ def fused_nests(
     memory: dict[Value, MemRef],
     name: str,
     new_buffer: Callable[[np.dtype, tuple[Dim, ...]], MemRef],
+    at_once: bool = False,
 ) -> list[Nest]:
-    """The nests of a fused node, in the order in which they run."""
+    """The nests of a fused node, in the order in which they run.
+
+    With `at_once` a reduction of everything is one nest, on one thread: inside of loops it is short.
+    """
     builder = NestBuilder(node, memory, name, new_buffer)
+    builder.partial = builder.partial and not at_once
     if builder.columns:
         return [ColumnNests(builder).build()]
     return RowNests(builder).build()

@@ -108,10 +108,9 @@ class _Regrouping:
                 nodes[node] = None
                 pending.extend(node.inputs)
         body = sorted(nodes, key=self._position.__getitem__)
-        # Of several writes into one memory the last one gives what is read from then on.
-        passed = {b for n, b in bases.items() if self.producer.get(b) in bases}
-        shown = self.grouping.stored - passed
-        outputs = [v for n in body if n in group.members for v in n.outputs if v in shown]
+        outputs = [
+            v for n in body if n in group.members for v in n.outputs if v in self.grouping.stored
+        ]
         inputs = tuple(params)
         block = Graph("fused", inputs, tuple(body), tuple(outputs))
         loc = next((n.loc for n in reversed(body) if n in group.members and n.loc), None)

@@ -28,6 +28,8 @@ class Memory(Protocol):
         self, dtype: np.dtype, shape: tuple[Dim, ...], result: bool = False
     ) -> MemRef: ...
 
+    def step_name(self) -> str: ...
+
 
 def finish_results(lowering: Memory) -> tuple[Result, ...]:
     """Each result in memory of its own, which it fills: views and repeated ones are copied.
@@ -45,7 +47,7 @@ def finish_results(lowering: Memory) -> tuple[Result, ...]:
         fills = _fills_its_buffer(lowering, ref) and (number not in owners or ref.contiguous)
         if ref.slot in taken or not fills:
             target = lowering.new_buffer(ref.dtype, ref.shape, result=True)
-            name = f"nest{len(lowering.steps)}"
+            name = lowering.step_name()
             lowering.steps.append(copy_nest(ref, target, name, None, "copy of a view"))
             ref = target
         taken.add(ref.slot)

@@ -46,6 +46,8 @@ class Lowering(Protocol):
         self, dtype: np.dtype, shape: tuple[Dim, ...], result: bool = False
     ) -> MemRef: ...
 
+    def step_name(self) -> str: ...
+
     def new_words(self, count: int) -> int: ...
 
     def place_outputs(self, node: Node) -> None: ...
@@ -75,7 +77,7 @@ def striped(lowering: Lowering, node: Node, following: Node | None) -> bool:
     here = dims.sym(SYMBOL)
     count = dims.floordiv(extents[0] + height - 1, height)
     length = dims.minimum(height, extents[0] - here * height)
-    name = f"nest{len(lowering.steps)}"
+    name = lowering.step_name()
     compute = stripe.nest(node, f"{name}_value", here, length)
     write = stripe.nest(following, f"{name}_write", here - 1, dims.minimum(here, 1) * height)
     rest = (extents[0] - (count - 1) * height) * dims.minimum(count, 1)
