@@ -9,7 +9,7 @@ import numpy as np
 from .program import Program, sizes
 
 
-def floyd_warshall(path):
+def floyd_warshall_outer(path):
     for k in range(path.shape[0]):
         path[:] = np.minimum(path[:], np.add.outer(path[:, k], path[k, :]))
 
@@ -388,7 +388,7 @@ def sparse_graph(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 PROGRAMS = [
-    Program(floyd_warshall, weights_),
+    Program(floyd_warshall_outer, weights_),
     Program(floyd_warshall_elements, lambda rng: (g := weights_(rng)[0], len(g))),
     Program(floyd_warshall_ternary, weights_),
     Program(floyd_warshall_rows, weights_),

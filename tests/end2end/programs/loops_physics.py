@@ -92,7 +92,7 @@ def nbody_numbers(x, v, m, dt):
     x += dt * v
 
 
-def lennard_jones(x, box, cutoff):
+def lennard_jones_pairs(x, box, cutoff):
     """Energy and forces in a periodic box; pairs that are far apart are skipped."""
     n, dim = x.shape
     forces = np.zeros_like(x)
@@ -119,7 +119,7 @@ def lorenz_step(state, sigma, rho, beta):
     return np.array([sigma * (y - x), x * (rho - z) - y, x * y - beta * z])
 
 
-def lorenz(state, dt, steps):
+def lorenz_path(state, dt, steps):
     path = np.empty((steps + 1, 3))
     path[0] = state
     for i in range(steps):
@@ -233,7 +233,7 @@ def ising_sweep(spins, uniform, beta):
     return spins.sum()
 
 
-def random_walk(steps, size):
+def ring_walk(steps, size):
     """Where a walker on a ring was; steps are -1 or 1."""
     visits = np.zeros(size, dtype=int)
     at = size // 2
@@ -257,7 +257,7 @@ def heat_until_steady(T, alpha, tolerance):
     return count
 
 
-def crank_nicolson(u, r, steps):
+def crank_nicolson_steps(u, r, steps):
     """Thomas' algorithm inside a loop over time."""
     n = u.shape[0]
     for _ in range(steps):
@@ -313,8 +313,10 @@ PROGRAMS = [
     Program(nbody, galaxy, rtol=1e-9),
     Program(nbody_pairs, lambda rng: (*particles(rng), 0.01, 4)),
     Program(nbody_numbers, lambda rng: (*particles(rng), 0.01)),
-    Program(lennard_jones, lambda rng: (rng.uniform(0, 4, (sizes(rng, 1)[0], 3)), 4.0, 1.5), 1e-10),
-    Program(lorenz, lambda rng: (rng.normal(size=3), 0.01, some(rng)), rtol=1e-9),
+    Program(
+        lennard_jones_pairs, lambda rng: (rng.uniform(0, 4, (sizes(rng, 1)[0], 3)), 4.0, 1.5), 1e-10
+    ),
+    Program(lorenz_path, lambda rng: (rng.normal(size=3), 0.01, some(rng)), rtol=1e-9),
     Program(lorenz_numbers, lambda rng: (*rng.normal(size=3).tolist(), 0.01, some(rng)), rtol=1e-9),
     Program(rk4_pendulum, lambda rng: (rng.normal(size=2), *times_(rng)), rtol=1e-9),
     Program(rk4_number, lambda rng: (rng.random(), 0.0, 0.1, rng.random() + 0.5), layouts=()),
@@ -327,8 +329,8 @@ PROGRAMS = [
         ising_sweep,
         lambda rng: (2 * rng.integers(0, 2, (5, 6)) - 1, rng.random((5, 6)), 0.4),
     ),
-    Program(random_walk, lambda rng: (2 * rng.integers(0, 2, sizes(rng, 1)) - 1, 7)),
+    Program(ring_walk, lambda rng: (2 * rng.integers(0, 2, sizes(rng, 1)) - 1, 7)),
     Program(heat_until_steady, lambda rng: (*rod(rng), 0.25, 1e-3)),
-    Program(crank_nicolson, lambda rng: (*rod(rng), 0.3, some(rng))),
+    Program(crank_nicolson_steps, lambda rng: (*rod(rng), 0.3, some(rng))),
     Program(euler_bernoulli, lambda rng: (t := times_(rng)[0], np.sin(3 * t))),
 ]

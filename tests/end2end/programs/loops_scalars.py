@@ -99,7 +99,7 @@ def is_prime(n):
     return True
 
 
-def sieve(n):
+def sieve_slices(n):
     is_prime_ = np.ones(n + 1, dtype=bool)
     is_prime_[:2] = False
     for i in range(2, int(np.sqrt(n)) + 1):
@@ -391,7 +391,7 @@ PROGRAMS = [
     Program(gcd, two_integers, layouts=()),
     Program(gcd_each, lambda rng: tuple(rng.integers(1, 60, (2, *sizes(rng, 1))))),
     Program(is_prime, integer(0, 200), layouts=()),
-    Program(sieve, integer(5, 90), layouts=()),
+    Program(sieve_slices, integer(5, 90), layouts=()),
     Program(sieve_while, integer(5, 90), layouts=()),
     Program(primes_with_else, integer(3, 40), layouts=()),
     Program(fibonacci, integer(0, 60), layouts=()),

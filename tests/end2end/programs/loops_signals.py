@@ -235,7 +235,7 @@ def fir_filter(x, taps):
     return y
 
 
-def moving_average(x, window):
+def moving_mean(x, window):
     n = len(x)
     out = np.full(n, np.nan)
     total = 0.0
@@ -377,7 +377,7 @@ PROGRAMS = [
         lambda rng: (np.array([0.2, 0.4, 0.2]), np.array([1, -0.3, 0.1]), *lines(1)(rng)),
     ),
     Program(fir_filter, lambda rng: (*lines(1)(rng), rng.normal(size=4))),
-    Program(moving_average, lines(1, 4)),
+    Program(moving_mean, lines(1, 4)),
     Program(median_filter, lines(1, 2)),
     Program(garch, lines(1, 0.1, 0.1, 0.8)),
     Program(garch_numbers, lines(1, 0.1, 0.1, 0.8)),

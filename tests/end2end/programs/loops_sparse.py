@@ -85,7 +85,7 @@ def power_iterations(A, v, tolerance, most):
     return new, v, k
 
 
-def page_rank(links, damping):
+def page_rank_rows(links, damping):
     n = links.shape[0]
     rank = np.ones(n) / n
     out = links.sum(axis=1)
@@ -182,7 +182,9 @@ PROGRAMS = [
     Program(dense_to_sparse, lambda rng: (np.maximum(rng.normal(size=sizes(rng, 2)), 0),)),
     Program(sparse_gauss_seidel, lambda rng: (*(a := csr(rng)), np.zeros(len(a[3])), 3)),
     Program(power_iterations, lambda rng: (*system(rng), 1e-9, 200), rtol=1e-6, atol=1e-7),
-    Program(page_rank, lambda rng: (rng.integers(0, 2, (6, 6)).astype(float), 0.85), rtol=1e-8),
+    Program(
+        page_rank_rows, lambda rng: (rng.integers(0, 2, (6, 6)).astype(float), 0.85), rtol=1e-8
+    ),
     Program(conjugate_gradients, system, rtol=1e-8, atol=1e-9),
     Program(gauss_seidel, lambda rng: (*system(rng), 1e-9), rtol=1e-8, atol=1e-10),
     Program(sor, lambda rng: (*(a := system(rng)), np.zeros(len(a[1])), 1.2, 4), rtol=1e-9),
