@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tracejit
 from tests.end2end.test_programs import RUN, arguments
+from tests.passes.control_graphs import control_graphs
 from tests.passes.graphs import Ops, data, same, tensor
 from tests.passes.test_random_graphs import graphs
 from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.interpret import interpret
 from tracejit.ir.loops import Load, Nest, Put, Store, Take
 from tracejit.ir.plan import format_plan
-from tracejit.ir.program import Call, Loop, MatMul, Program, Step
+from tracejit.ir.program import (
+    Allocate,
+    Bind,
+    Branch,
+    Call,
+    Loop,
+    MatMul,
+    Program,
+    Require,
+    Step,
+)
 from tracejit.ir.target import Target
 from tracejit.ir.types import TensorType
 from tracejit.ir.verify import VerifyError, verify
@@ -46,6 +58,12 @@ def touched(step: Step) -> tuple[set[int], set[int]]:
         return {step.a.slot, step.b.slot}, {step.out.slot}
     if isinstance(step, Call):
         return {r.slot for r in step.inputs}, {r.slot for r in step.outputs}
+    if isinstance(step, Branch):
+        return {step.condition.slot}, set()
+    if isinstance(step, Bind):
+        return {step.value.slot}, set()
+    if isinstance(step, Require):
+        return set(), set()
     assert isinstance(step, Nest)
     reads, writes = {step.operands[f.source.base].slot for f in step.fills}, set()
     for body in (step.prologue, *(s.body for s in step.sections)):
@@ -57,6 +75,19 @@ def touched(step: Step) -> tuple[set[int], set[int]]:
     return {s for s in reads if s >= 0}, {s for s in writes if s >= 0}
 
 
+def in_order(steps: Sequence[Step]) -> Iterator[Step]:
+    """Steps as they may run: both sides of each branch, and each body twice."""
+    for step in steps:
+        if isinstance(step, Loop):
+            for _ in range(2):
+                yield from in_order(step.steps)
+            continue
+        yield step
+        if isinstance(step, Branch):
+            yield from in_order(step.then)
+            yield from in_order(step.otherwise)
+
+
 def check_plan(program: Program, written: set[int]) -> None:
     """Whatever a step reads was written before, and not over by another buffer of its place."""
     buffers = {b.slot: b for b in program.buffers}
@@ -64,10 +95,12 @@ def check_plan(program: Program, written: set[int]) -> None:
     constants = {slot for slot, _ in program.constants}
     filled: set[int] = set()
     holder: dict[int, int] = {}
-    for step in program.walk():
-        if isinstance(step, Loop):
+    fresh: set[int] = set()
+    for step in in_order(program.steps):
+        if isinstance(step, Allocate):
+            fresh.add(step.slot)
             continue
-        reads, writes = touched(step)
+        reads, writes = (slots - fresh for slots in touched(step))
         for slot in reads:
             assert slot in params or slot in constants or slot in buffers
             buffer = buffers.get(slot)
@@ -99,6 +132,15 @@ def test_writes_in_place_keep_the_results(graph: Graph, seed: int, n: int, m: in
     after = run_pipeline(graph, Target(), verify=True)
     for found, wanted in zip(interpret(after, args), expected, strict=True):
         assert same(found, wanted)
+
+
+@given(graph=control_graphs())
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+def test_the_plan_of_branches_and_loops(graph: Graph) -> None:
+    count = len(graph.params)
+    program = lower(run_pipeline(graph, Target()), ["C"] * count, [None] * count)
+    check_plan(program, {p for p, _ in graph.written})
+    assert format_plan(program)
 
 
 @given(graph=writing_graphs())

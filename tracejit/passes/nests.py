@@ -31,7 +31,7 @@ def fused_nests(
 ) -> list[Nest]:
     """The nests of a fused node, in the order in which they run.
 
-    With `at_once` a reduction of everything is one nest, on one thread: inside of loops it is short.
+    With `at_once` a reduction of everything is one nest, on one thread, as inner loops want it.
     """
     builder = NestBuilder(node, memory, name, new_buffer)
     builder.partial = builder.partial and not at_once
