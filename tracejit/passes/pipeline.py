@@ -24,6 +24,7 @@ from tracejit.passes.lazy_branches import lazy_branches
 from tracejit.passes.readback import read_back
 from tracejit.passes.simplify import simplify
 from tracejit.passes.simplify_control import simplify_control
+from tracejit.passes.used_steps import used_steps
 from tracejit.passes.writes import writes_in_place
 
 Pass = Callable[[Graph, Target], Graph]
@@ -53,6 +54,7 @@ def tidy(graph: Graph, target: Target) -> Graph:
 
 CONTROL_FLOW: tuple[Pass, ...] = (
     hoist_invariants,
+    used_steps,
     lazy_branches,
     tidy,
 )

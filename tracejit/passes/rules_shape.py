@@ -187,6 +187,17 @@ def iota_of_one(r: Rewriter, node: Node) -> Value | None:
     return r.full(0, node) if is_int(node.attrs["shape"][node.attrs["axis"]], 1) else None
 
 
+@rule("slice")
+def slice_of_iota(r: Rewriter, node: Node, x: Value) -> Value | None:
+    """The index at one place along the axis is that place: a number."""
+    made = r.definition(x, "iota")
+    if made is None or not is_int(node.attrs["sizes"][made.attrs["axis"]], 1):
+        return None
+    place = r.apply("size", dim=node.attrs["starts"][made.attrs["axis"]])
+    number = r.apply("cast", place, dtype=x.type.dtype)
+    return r.broadcast(number, node.outputs[0].type.shape)
+
+
 # Reductions.
 
 
