@@ -12,10 +12,10 @@ from tracejit.trace import prim
 from tracejit.trace.branches import choose as branch
 from tracejit.trace.branches import truth
 from tracejit.trace.context import current
-from tracejit.trace.iteration import as_symbolic
 from tracejit.trace.loops import Body
 from tracejit.trace.namespace.late_sizes import length
 from tracejit.trace.size import Size, to_dim
+from tracejit.trace.symbolic import as_symbolic
 from tracejit.trace.tensor import Tensor
 
 __all__ = ["branch", "counted"]

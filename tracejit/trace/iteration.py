@@ -7,20 +7,19 @@ iterated by Python after all, as in a comprehension, its length is what it is in
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim
-from tracejit.ir.graph import Node, ScalarGuard, Value
 from tracejit.trace import prim
-from tracejit.trace.context import Trace, current, tracing, user_loc
+from tracejit.trace.context import Trace, current, tracing
 from tracejit.trace.namespace.late_sizes import span
 from tracejit.trace.pybuiltins import BUILTINS
 from tracejit.trace.size import Size, to_dim, wrap
+from tracejit.trace.symbolic import as_symbolic
 from tracejit.trace.tensor import Tensor
 
 
@@ -36,7 +35,7 @@ class Source(Protocol):
 class Span:
     """A range with traced bounds; as a sequence it is what it is in this call."""
 
-    def __init__(self, start: Any, count: Any, step: int) -> None:
+    def __init__(self, start: Any, count: Any, step: Any) -> None:
         self.start, self.step, self.length = start, step, count
 
     @property
@@ -48,7 +47,8 @@ class Span:
 
     def _range(self) -> range:
         start = operator.index(self.start)
-        return range(start, start + operator.index(self.length) * self.step, self.step)
+        step = operator.index(self.step)
+        return range(start, start + operator.index(self.length) * step, step)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._range())
@@ -166,93 +166,6 @@ def source_of(x: Any) -> Source | None:
     return None
 
 
-# Bounds that are values.
-
-
-def as_symbolic(x: Any) -> Dim | None:
-    """The dim that an int is: a size, or a Python int argument, or what they give in arithmetic.
-
-    None for a value that only data tells.
-    """
-    if isinstance(x, Size):
-        return to_dim(x, "a size")
-    if isinstance(x, Tensor):
-        if x.ndim or x.dtype.kind not in "iu":
-            return None
-        return _dim_of(current(), x.value)
-    return operator.index(x)
-
-
-_ARITHMETIC: dict[str, Callable[[Dim, Dim], Dim]] = {
-    "add": lambda a, b: a + b,
-    "subtract": lambda a, b: a - b,
-    "multiply": lambda a, b: a * b,
-    "maximum": dims.maximum,
-    "minimum": dims.minimum,
-}
-
-
-def _dim_of(trace: Trace, value: Value) -> Dim | None:
-    table: dict[Value, Node] | None = None
-    pending = 32
-
-    def find(value: Value) -> Dim | None:
-        nonlocal table, pending
-        pending -= 1
-        value = trace.aliases.get(value, value)
-        if value in trace.scalar_values:
-            return _scalar_size(trace, value)
-        known = trace.root.constants.get(value)
-        if known is not None:
-            return int(known)
-        if pending < 0 or value.type.shape:
-            return None
-        if table is None:
-            builders = [trace.root, *(region.builder for region in trace.regions)]
-            table = {v: node for b in builders for node in b.nodes for v in node.outputs}
-        node = table.get(value)
-        if node is None:
-            return None
-        if node.op == "size":
-            found: Dim = node.attrs["dim"]
-            return trace.canonical(found)
-        if node.op == "negative":
-            inner = find(node.inputs[0])
-            return None if inner is None else -inner
-        if node.op == "cast" and node.inputs[0].type.dtype.kind in "iu":
-            return find(node.inputs[0])
-        if node.op in _ARITHMETIC or node.op in ("floor_divide", "remainder"):
-            left, right = map(find, node.inputs)
-            if left is None or right is None:
-                return None
-            if node.op in _ARITHMETIC:
-                return _ARITHMETIC[node.op](left, right)
-            if isinstance(right, int) and right > 0:
-                return (dims.floordiv if node.op == "floor_divide" else dims.mod)(left, right)
-        return None
-
-    return find(value)
-
-
-def _scalar_size(trace: Trace, value: Value) -> Dim | None:
-    """The size symbol that a Python int argument is; None for a negative one."""
-    known = trace.scalar_values[value]
-    if isinstance(known, bool) or not isinstance(known, int) or known < 0:
-        return None
-    for name, other in trace.scalar_sizes.items():
-        if other is value:
-            return trace.canonical(dims.sym(name))
-    name = re.sub(r"\W+", "_", value.hint).strip("_") or "number"
-    while name in trace.hints:
-        name += "_"
-    trace.scalar_sizes[name] = value
-    number = trace.root.params.index(value)
-    trace.root.guards.append(
-        ScalarGuard(number, ">=", 0, user_loc(), f"{value.hint} is a number of steps")
-    )
-    return trace.new_symbol(name, known)
-
-
 # Builtins.
 
 
@@ -262,7 +175,7 @@ def _range(*args: Any) -> Any:
     if not 1 <= len(args) <= 3:
         raise TypeError(f"range expected 1 to 3 arguments, got {len(args)}")
     start, stop = (0, args[0]) if len(args) == 1 else args[:2]
-    step = operator.index(args[2]) if len(args) == 3 else 1
+    step = _step_of(args[2]) if len(args) == 3 else 1
     if step == 0:
         raise ValueError("range() arg 3 must not be zero")
     for bound in (start, stop):
@@ -276,23 +189,37 @@ def _range(*args: Any) -> Any:
     return Span(wrap(first), wrap(_steps(current(), first, last, step)), step)
 
 
-def _steps(trace: Trace, first: Dim, last: Dim, step: int) -> Dim:
-    distance = last - first if step > 0 else first - last
+def _step_of(x: Any) -> Any:
+    """The step of a range: an int, or a size that is positive."""
+    dim = as_symbolic(x) if isinstance(x, (Size, Tensor)) else None
+    trace = current()
+    if dim is None or trace.is_local(dim) or trace.is_run_time(dim):
+        return operator.index(x)
+    return wrap(dim) if trace.decide(dim, ">", 0, "the step of a range") else operator.index(x)
+
+
+def _steps(trace: Trace, first: Dim, last: Dim, step: Any) -> Dim:
+    if isinstance(step, Size):
+        by = to_dim(step, "a step")
+        distance, less = last - first, by - 1
+    else:
+        distance = last - first if step > 0 else first - last
+        by, less = abs(step), abs(step) - 1
     if trace.is_local(distance) or trace.is_run_time(distance):
         some = trace.for_all(distance, ">=", 0, "a range")
     else:
         some = trace.decide(distance, ">=", 0, "a range")
     if some is False:
         return 0
-    count = dims.floordiv(distance + (abs(step) - 1), abs(step))
+    count = dims.floordiv(distance + less, by)
     return count if some else dims.maximum(0, count)
 
 
 def _zip(*parts: Any, strict: bool = False) -> Any:
     sources = [source_of(p) for p in parts] if tracing() and not strict else []
-    if sources and any(s is not None and not isinstance(s, Known) for s in sources):
-        if all(s is not None for s in sources):
-            return Zipped([s for s in sources if s is not None])
+    found = [s for s in sources if s is not None]
+    if len(found) == len(parts) and not all(isinstance(s, Known) for s in found):
+        return Zipped(found)
     return zip(*parts, strict=strict)
 
 

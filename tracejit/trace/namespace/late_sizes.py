@@ -16,6 +16,7 @@ from tracejit.trace import prim
 from tracejit.trace.context import current
 from tracejit.trace.registry import is_method
 from tracejit.trace.size import to_dim, wrap
+from tracejit.trace.symbolic import as_symbolic
 from tracejit.trace.tensor import Tensor
 
 
@@ -36,6 +37,9 @@ def length(x: Tensor, most: Any = None) -> Any:
 
     It must not be negative, nor more than the size `most`.
     """
+    known = as_symbolic(x)
+    if known is not None:
+        return wrap(known)
     if not is_late(x):
         return x.__index__()
     trace = current()
@@ -51,6 +55,10 @@ def length(x: Tensor, most: Any = None) -> Any:
 def slice_bound(x: Any, size: Any, step: int) -> Any:
     """A bound of a slice of an axis of `size`; a traced integer is clipped to the axis as Python
     does it, so that it is a size. Backwards it could be -1, which is none."""
+    if isinstance(x, Tensor):
+        known = as_symbolic(x)
+        if known is not None:
+            return wrap(known)
     if x is None or step < 0 or not is_late(x):
         return x
     return clipped(x, size)
