@@ -156,6 +156,11 @@ class _Main(StepEmitter):
         if arena:
             self._arena(arena, ready)
 
+    def bind_symbol(self, symbol: str, slot: int, value: ll.Value) -> None:
+        super().bind_symbol(symbol, slot, value)
+        # Of symbols that are bound inside of a block no buffer's size is made.
+        self.unbound.discard(symbol)
+
     def _is_known(self, buffer: Buffer) -> bool:
         return not buffer.called and self.unbound.isdisjoint(dims.free_symbols(buffer.nbytes))
 
