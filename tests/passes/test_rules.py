@@ -288,6 +288,9 @@ CASES = [
     case("size_known", lambda o, x: o.multiply(x, o.apply("size", (), {"dim": 5})), "i8",
          "multiply(x, 5)"),
     case("iota_of_one", lambda o, x: o.add(x, o.iota(shape=(1,), axis=0, dtype=I8)), "i8", "x"),
+    case("slice_of_iota",
+         lambda o, x: o.add(x, o.slice_(o.iota(shape=(N,), axis=0, dtype=I8), N - 1, 1)),
+         "i8", "add(x, size(dim=n - 1))"),
     # Reductions.
     case("reduce_nothing", lambda o, x: o.sum(x, axes=()), "f8", "x"),
     case("reduce_ones", lambda o, x: o.max(x, axes=(1,)), "f8[n,1]", "reshape(x, shape=(n,))"),

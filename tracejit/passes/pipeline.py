@@ -22,6 +22,7 @@ from tracejit.passes.fuse import fuse
 from tracejit.passes.hoist_invariants import hoist_invariants
 from tracejit.passes.lazy_branches import lazy_branches
 from tracejit.passes.readback import read_back
+from tracejit.passes.select_branches import select_branches
 from tracejit.passes.simplify import simplify
 from tracejit.passes.simplify_control import simplify_control
 from tracejit.passes.used_steps import used_steps
@@ -56,6 +57,7 @@ CONTROL_FLOW: tuple[Pass, ...] = (
     hoist_invariants,
     used_steps,
     lazy_branches,
+    select_branches,
     tidy,
 )
 """The passes about branches and loops; a graph without any goes through them as it is."""

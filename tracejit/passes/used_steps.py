@@ -278,9 +278,9 @@ def _stacks(loop: Node) -> list[_Stack]:
             and all(step == 1 for step in attrs["steps"])
         )
         read = [n for n in block.nodes if param in n.inputs or result in n.inputs]
-        if whole and read == [write] and block.results.count(result) == 1:
-            if param not in block.results and write.inputs[1] is not param:
-                found.append(_Stack(number, write, write.inputs[1]))
+        alone = read == [write] and block.results.count(result) == 1
+        if whole and alone and param not in (*block.results, write.inputs[1]):
+            found.append(_Stack(number, write, write.inputs[1]))
     return found
 
 
