@@ -113,8 +113,11 @@ class Plain(type(_HOOKS)):
             text = message()
             raise AssertionError(*([] if text is None else [text]))
 
-    def raising(self, exception=None):
-        return True
+    def raising(self):
+        pass
+
+    def assigned_global(self, name):
+        pass
 
     def defined(self, x, name):
         if isinstance(x, Undefined):

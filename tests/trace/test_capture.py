@@ -176,19 +176,19 @@ def test_lines_of_errors():
         "helper_that_fails",
     ]
     assert frames[-2].lineno == f.__code__.co_firstlineno + 2
-    assert frames[-1].line == "if y.sum() > 0:"
+    assert frames[-1].line == "if names[int(y.sum())]:"
     assert str(info.value) == (
         f"{__file__}:{frames[-1].lineno} in helper_that_fails\n"
-        "    if y.sum() > 0:\n"
-        "  a traced value would be used as a Python bool: bool[]\n"
-        "  instead: np.where(cond, a, b) for a choice by elements, "
-        "or list the argument in static_argnames"
+        "    if names[int(y.sum())]:\n"
+        "  a traced value would be used as a Python int: a traced Python int\n"
+        "  instead: list the argument in static_argnames"
     )
     assert info.value.__suppress_context__
 
 
 def helper_that_fails(y):
-    if y.sum() > 0:
+    names = ["positive", ""]
+    if names[int(y.sum())]:
         return y
     return -y
 

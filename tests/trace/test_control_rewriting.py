@@ -191,6 +191,23 @@ def operators(say, x, n):
     return a, b, c, d, e, f, g, h, (lambda q: q and q + x)(n), x is None and n
 
 
+def assigning_tests(say, x, n):
+    while (w := n - 1) > 0:
+        n -= 1
+        if w == x:
+            break
+        if w == 3:
+            continue
+        say(w)
+    while (v := n) < 5:
+        n += 1
+        if v == 2:
+            continue
+    else:
+        say("else")
+    return w, v
+
+
 def unbound(say, x, n):
     if x:
         y = 1
@@ -309,7 +326,7 @@ def looking_around(say, x, n):
 
 CASES = [
     early, nested_loops, loop_else, in_try, return_replaced_by_error, in_with, jump_in_finally,
-    matching, operators, unbound, deleted, dead_code, declares, functions_inside,
+    matching, operators, assigning_tests, unbound, deleted, dead_code, declares, functions_inside,
     generating, imports_and_targets, raising, looking_around,
 ]  # fmt: skip
 

@@ -14,7 +14,7 @@ import numpy as np
 from tracejit import errors
 from tracejit.trace import prim
 from tracejit.trace.branches import branch, choose, truth
-from tracejit.trace.context import fail, tracing
+from tracejit.trace.context import current, fail, tracing
 from tracejit.trace.loops import AfterLoop
 from tracejit.trace.registry import FUNCTIONS
 from tracejit.trace.repeat import loop, negated, while_
@@ -23,8 +23,8 @@ from tracejit.trace.tensor import Tensor
 from tracejit.trace.variables import UNDEFINED, Undefined
 
 __all__ = [
-    "FAILURE", "and_", "branch", "chain", "check", "clear", "contains", "defined", "loop", "not_",
-    "or_", "ternary", "undefined", "while_",
+    "FAILURE", "and_", "assigned_global", "branch", "chain", "check", "clear", "contains",
+    "defined", "loop", "not_", "or_", "raising", "ternary", "undefined", "while_",
 ]  # fmt: skip
 
 undefined = UNDEFINED
@@ -146,6 +146,26 @@ def defined(x: Any, name: str) -> Any:
             f"give `{name}` a value in front of it",
         )
     return x
+
+
+def raising() -> None:
+    """In front of a `raise`."""
+    if tracing() and current().regions:
+        fail(
+            errors.ControlFlowError,
+            "an exception would be raised in a branch or loop that depends on traced values",
+            "check this in the caller, or return what tells of it",
+        )
+
+
+def assigned_global(name: str) -> None:
+    """Behind an assignment to a global variable."""
+    if tracing() and current().regions:
+        fail(
+            errors.ControlFlowError,
+            f"the global `{name}` is assigned in a branch or loop that depends on traced values",
+            "return the value, and assign it in the caller",
+        )
 
 
 def check(test: Any, message: Later) -> None:

@@ -439,6 +439,8 @@ class _Hooks:
     branch, loop = staticmethod(control_hooks.branch), staticmethod(control_hooks.loop)
     while_, ternary = staticmethod(control_hooks.while_), staticmethod(control_hooks.ternary)
     and_, or_ = staticmethod(control_hooks.and_), staticmethod(control_hooks.or_)
+    raising = staticmethod(control_hooks.raising)
+    assigned_global = staticmethod(control_hooks.assigned_global)
     not_, chain = staticmethod(control_hooks.not_), staticmethod(control_hooks.chain)
     contains, defined = staticmethod(control_hooks.contains), staticmethod(control_hooks.defined)
     clear, check = staticmethod(control_hooks.clear), staticmethod(control_hooks.check)

@@ -66,7 +66,7 @@ class Undefined(ast.expr):
 
 
 class Inexpressible(Exception):
-    """Flags cannot say what a function does: it jumps out of a `finally`."""
+    """Flags cannot say what a function does."""
 
 
 def never_traced(test: ast.expr) -> bool:
@@ -157,9 +157,8 @@ def without_jumps(function: ast.FunctionDef, flat: bool = False) -> list[ast.stm
     `flat` guards statement by statement, where nesting them would be too deep for Python. Raises
     Inexpressible, having changed nothing.
     """
-    for node in _own_nodes(function.body):
-        if isinstance(node, (ast.Try, ast.TryStar)) and escaping(node.finalbody, False):
-            raise Inexpressible
+    if any(map(_is_inexpressible, _own_nodes(function.body))):
+        raise Inexpressible
     maker = _Maker(flat)
     body = list(function.body)
     falls = not always_jumps(body)
@@ -183,6 +182,17 @@ def without_jumps(function: ast.FunctionDef, flat: bool = False) -> list[ast.stm
         names: list[ast.expr] = [_at(ast.Name(name, ast.Store()), first) for name in lost]
         made.append(_at(ast.Assign(names, _at(ast.Constant(None), first)), first))
     return made
+
+
+def _is_inexpressible(s: ast.stmt) -> bool:
+    """A jump out of `finally`; an `else` that tells a jump from a test that assigns something."""
+    if isinstance(s, (ast.Try, ast.TryStar)):
+        return bool(escaping(s.finalbody, False))
+    return (
+        isinstance(s, ast.While)
+        and bool(s.orelse)
+        and any(isinstance(n, ast.NamedExpr) for n in ast.walk(s.test))
+    )
 
 
 def _own_nodes(body: Sequence[ast.stmt]) -> list[ast.stmt]:
@@ -378,6 +388,16 @@ class _Maker:
         if skip in self.used:
             before.append(_assign(skip, _at(ast.Constant(False), s), s))
         step = f".s{number}"
+        test = None if isinstance(s, ast.For) else s.test
+        if (
+            breaks
+            and test is not None
+            and any(isinstance(n, ast.NamedExpr) for n in ast.walk(test))
+        ):
+            # Behind a jump the test would be left out, together with what it assigns.
+            stop = _assign(flag, _at(ast.Constant(True), test), test)
+            body = [self.choice(test, body, [stop], s)]
+            test = _at(ast.Constant(True), test)
         if isinstance(s, ast.For):
             load = _at(ast.Name(step, ast.Load()), s.target)
             before.append(_at(ast.Assign([s.target], load), s.target))
@@ -393,7 +413,8 @@ class _Maker:
         if isinstance(s, ast.For):
             made = Each(_at(ast.Name(step, ast.Store()), s.target), s.iter, body, [])
         else:
-            made = Repeat(s.test, body, [])
+            assert test is not None
+            made = Repeat(test, body, [])
         made.flag = flag if breaks else None
         out.append(_at(made, s))
         return out, pending - {flag, skip}, otherwise

@@ -88,10 +88,18 @@ class Statements(ast.NodeTransformer):
         self.control = control
         self.temporaries = self.drivers = 0
         self.unsure: set[int] = set()
+        self.globals: set[str] = set()
         self.in_class = False
 
     def body(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
-        return [new for old in statements for new in _as_list(self.visit(old))]
+        out: list[ast.stmt] = []
+        for old in statements:
+            shared = self.globals.intersection(assigned([old])) if self.globals else ()
+            out += _as_list(self.visit(old))
+            if shared and isinstance(old, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+                name = self.text(min(shared), old)
+                out.append(self.statement(self.hook("assigned_global", name, at=old), old))
+        return out
 
     # Building blocks.
 
@@ -166,12 +174,14 @@ class Statements(ast.NodeTransformer):
 
     def function(self, node: ast.FunctionDef) -> list[ast.stmt]:
         """The new body of a function."""
-        saved = self.unsure, self.in_class
-        self.unsure, self.in_class = set(), False
+        saved = self.unsure, self.globals, self.in_class
+        self.unsure, self.globals, self.in_class = set(), set(), False
+        if self.control:
+            self.globals = declared(node.body, ast.Global)
         try:
             return self.body(self.structured(node) if self.control else node.body)
         finally:
-            self.unsure, self.in_class = saved
+            self.unsure, self.globals, self.in_class = saved
 
     def structured(self, node: ast.FunctionDef) -> Sequence[ast.stmt]:
         """The body of a function with its control statements ready to be rewritten."""
@@ -294,7 +304,8 @@ class Statements(ast.NodeTransformer):
         at = node.iter
         assert isinstance(node.target, ast.Name)
         flag = _at(ast.Constant(node.flag), at)
-        call = self.hook("loop", self.visit(at), self.names(node.names, at), flag, at=at)
+        items = self.hook("iterate", self.visit(at), at=at)
+        call = self.hook("loop", items, self.names(node.names, at), flag, at=at)
         return self.driven(driver, call, node.target.id, node, self.body(node.body), at)
 
     def visit_Repeat(self, node: Repeat) -> list[ast.stmt]:
@@ -303,6 +314,11 @@ class Statements(ast.NodeTransformer):
         flag = _at(ast.Constant(node.flag), at)
         call = self.hook("while_", self.names(node.names, at), flag, at=at)
         test = self.value(node.test)
+        if node.flag is not None:
+            # The test comes behind the jumps of the step before: where one was made it is left out.
+            clear = self.hook("clear", _load(node.flag, at), at=at)
+            known = isinstance(at, ast.Constant) and at.value
+            test = clear if known else self.hook("and_", clear, self.later(test), at=at)
         tell = self.statement(_method(driver, "test", test, at=at), at)
         body = [_at(ast.If(_load(step, at), [tell, _at(ast.Continue(), at)], []), at)]
         return self.driven(driver, call, step, node, body + self.body(node.body), at)
@@ -347,6 +363,11 @@ class Statements(ast.NodeTransformer):
         check = self.statement(self.hook("check", node.test, message, at=node.test), node)
         # As Python does, which leaves assertions out under -O.
         return _at(ast.If(_load("__debug__", node), [check], []), node)
+
+    def visit_Raise(self, node: ast.Raise) -> list[ast.stmt]:
+        told = [self.statement(self.hook("raising", at=node), node)]
+        self.generic_visit(node)
+        return [*told, node] if self.control and node.exc is not None else [node]
 
     # Choices in expressions.
 
