@@ -378,7 +378,7 @@ class Lowering(Arena):
 
         Where a dim is 0 the other stride may be 0 too, but nothing is read then.
         """
-        ref = self.memory[value]
+        ref = _with_plain_strides(self.memory[value])
         item = ref.dtype.itemsize
         rows, columns = ref.strides[-2:]
         dense = (columns == item and rows != 0 and dims.is_nonnegative(rows)) or (
@@ -407,6 +407,17 @@ class Lowering(Arena):
             "cummax": cumulate,
         }[node.op]
         self.steps.extend(build(node, inputs, out, name))
+
+
+def _with_plain_strides(ref: MemRef) -> MemRef:
+    """A matrix of one row or column with strides as if there were more: nobody steps along them."""
+    item = ref.dtype.itemsize
+    rows, columns = ref.strides[-2:]
+    if ref.shape[-1] == 1:
+        columns = item
+    if ref.shape[-2] == 1:
+        rows = item if columns != item else item * dims.maximum(ref.shape[-1], 1)
+    return replace(ref, strides=(*ref.strides[:-2], rows, columns))
 
 
 _HANDLERS = {

@@ -17,6 +17,7 @@ from tracejit.passes import (
     rules_arithmetic,
     rules_index,
     rules_logic,
+    rules_products,
     rules_shape,
     rules_update,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "rules_arithmetic",
     "rules_index",
     "rules_logic",
+    "rules_products",
     "rules_shape",
     "rules_update",
     "simplify",
