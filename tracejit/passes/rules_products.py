@@ -18,7 +18,7 @@ def product_of_vectors(r: Rewriter, node: Node, a: Value, b: Value) -> Value | N
     type = node.outputs[0].type
     if not _is_one(type.shape[-2]) or not _is_one(type.shape[-1]):
         return None
-    if type.dtype.itemsize == 2 and type.dtype.kind == "f" or type.dtype.kind == "b":
+    if (type.dtype.itemsize == 2 and type.dtype.kind == "f") or type.dtype.kind == "b":
         return None
     row = r.reshape(a, (*a.type.shape[:-2], a.type.shape[-1]))
     column = r.reshape(b, b.type.shape[:-1])
