@@ -19,7 +19,7 @@ from tracejit.ir.pprint import format_graph
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = ["docs/architecture.md", "README.md"]
+PAGES = ["docs/architecture.md", "docs/control_flow.md", "README.md"]
 _PAIR = re.compile(r"```python ?(\S*)\n((?:(?!```).)*)```\n\n```text\n(.*?)```", re.DOTALL)
 
 

@@ -93,7 +93,7 @@ def text_of(x: Any) -> str:
     if isinstance(x, Size):
         return "a Python int"
     if isinstance(x, Tensor):
-        return describe(x)
+        return describe(x).removeprefix(f"{x.value.hint} is ")
     if isinstance(x, (np.ndarray, np.generic)):
         if x.dtype not in SHORT_NAMES:
             return f"{x.dtype}{list(x.shape)}"
