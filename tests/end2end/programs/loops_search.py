@@ -350,7 +350,7 @@ PROGRAMS = [
     Program(histogram_edges, lambda rng: (*floats()(rng), np.linspace(-2, 2, 6))),
     Program(count_inversions, ints(20)),
     Program(majority, ints(3)),
-    Program(two_pointers, lambda rng: (*ordered(rng), 30)),
+    Program(two_pointers, lambda rng: (1.0 * ordered(rng)[0], 30.0)),
     Program(reverse_in_place, ints(90)),
     Program(partition, floats(1, 0.1)),
     Program(match_pattern, lambda rng: (*ints(2)(rng), rng.integers(0, 2, 3))),

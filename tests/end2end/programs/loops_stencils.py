@@ -50,7 +50,7 @@ def jacobi_swapped(u, steps):
     for _ in range(steps):
         new[1:-1, 1:-1] = 0.25 * (u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] + u[1:-1, :-2])
         u, new = new, u
-    return u
+    return u.copy()
 
 
 def jacobi_until(u, tolerance, most):
