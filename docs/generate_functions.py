@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import chebyshev, hermite, hermite_e, laguerre, legendre, polynomial
 
+import tracejit
 from docs.sampled_calls import DTYPES, WITHOUT_ARRAYS, Outcome, outcome
 from tracejit.ir.ops.special_functions import SPECIAL
 from tracejit.trace.generators import DRAWS
@@ -75,6 +76,8 @@ def render() -> str:
         "`rng` is a `numpy.random.Generator` that is an argument; the stream is NumPy's.\n",
         _table("Methods of arrays", _methods(), refused),
         _table("Properties of arrays", _properties(), refused),
+        _list("Control flow, also outside of jitted functions", "tracejit.", _control_flow()),
+        "[Branches and loops](control_flow.md) says what they take and give.\n",
     ]
     parts.append(_list("Refused, by an error that says so", "", set(refused)))
     return "\n".join(part for part in parts if part)
@@ -100,6 +103,12 @@ def _is_scalar_type(x: Any) -> bool:
 
 def _scalar_types() -> set[str]:
     return {n.removeprefix("np.") for n, f, _ in _entries(np, "np.") if _is_scalar_type(f)}
+
+
+def _control_flow() -> set[str]:
+    rooms = ("tracejit.trace.control", "tracejit.trace.scan")
+    names = tracejit.__all__
+    return {n for n in names if getattr(getattr(tracejit, n), "__module__", "") in rooms}
 
 
 def _series_prefix(module: ModuleType) -> str:
