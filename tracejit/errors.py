@@ -86,8 +86,11 @@ class CompileError(TracejitError, RuntimeError):
 
 
 def with_line(error: Exception, loc: Loc | None) -> Exception:
-    """`error` of a library, as the same type of exception with the user's line in front."""
-    if loc is None or isinstance(error, TracejitError):
+    """`error` of a library, as the same type of exception with the user's line in front.
+
+    What the user's code raises stays as it is.
+    """
+    if loc is None or isinstance(error, TracejitError) or getattr(error, "from_user", False):
         return error
     kind = type(error)
     try:

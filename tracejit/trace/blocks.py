@@ -13,7 +13,7 @@ from tracejit.trace.branches import choose as branch
 from tracejit.trace.branches import truth
 from tracejit.trace.context import current
 from tracejit.trace.loops import Body
-from tracejit.trace.namespace.late_sizes import length
+from tracejit.trace.registry import METHODS
 from tracejit.trace.size import Size, to_dim
 from tracejit.trace.symbolic import as_symbolic
 from tracejit.trace.tensor import Tensor
@@ -52,7 +52,8 @@ def _steps(count: Any) -> Dim:
     """The number of steps; none where it is negative."""
     dim = as_symbolic(count) if isinstance(count, (Tensor, Size)) else operator.index(count)
     if dim is None:
-        return to_dim(length(prim.elementwise("maximum", count, 0)), "a number of steps")
+        found = METHODS["__length__"](prim.elementwise("maximum", count, 0))
+        return to_dim(found, "a number of steps")
     trace = current()
     dim = trace.canonical(dim)
     return dim if trace.provable(dim, ">=", 0) else dims.maximum(dim, 0)

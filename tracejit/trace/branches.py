@@ -10,6 +10,8 @@ from typing import Any
 
 from tracejit import errors
 from tracejit.ir.graph import Graph, Node, Value
+from tracejit.ir.opdef import OPS
+from tracejit.ir.ops.raising import Raised
 from tracejit.trace import prim, views
 from tracejit.trace.context import Trace, current, fail, tracing, user_loc
 from tracejit.trace.protection import protected
@@ -19,6 +21,7 @@ from tracejit.trace.tensor import Cell, Tensor, constant_of, describe
 from tracejit.trace.variables import (
     UNDEFINED,
     Kind,
+    Maybe,
     Number,
     Undefined,
     alike,
@@ -70,6 +73,7 @@ class _Side:
     values: dict[str, Any]
     changes: dict[Cell, Change]
     draws: Value | None
+    dead: bool
 
     def of(self, change: Change) -> Value:
         """What an array is at the end of this side, which another one has changed."""
@@ -96,14 +100,14 @@ class Sides:
         self.region = Region(self.trace)
         self.region.protected = protected
 
-    def shut(self, values: dict[str, Any]) -> None:
-        """The end of a side, with what the variables hold there."""
+    def shut(self, values: dict[str, Any], dead: bool = False) -> None:
+        """The end of a side, with what the variables hold there; a `dead` one has raised."""
         region = self.region
         assert region is not None
         found = {name: mapped(x, _snapshot) for name, x in values.items()}
         changes = {change.cell: change for change in region.changes()}
         region.leave()
-        self.sides.append(_Side(region, found, changes, region.draws[1]))
+        self.sides.append(_Side(region, found, changes, region.draws[1], dead))
         self.region = None
 
     def give_up(self) -> None:
@@ -145,8 +149,13 @@ class Sides:
         tensor = made(outputs[leaf.number], self.merges[leaf.number][2])
         cells = self.aliases.get(leaf.number)
         if cells:
-            tensor.cell.fixed = "an array that is one of several, depending on a condition,"
+            what = "an array that is one of several, depending on a condition,"
             tensor.cell.watched = tuple((c, c.writes) for c in cells)
+            if any(c.origin != "temporary" for c in cells):
+                tensor.cell.fixed = what
+            # Written, it is not what the same memory shows under another name.
+            for c in cells:
+                c.watched = (*c.watched, (tensor.cell, 0))
         return tensor
 
     def _draws(self) -> list[tuple[Value, Value]]:
@@ -162,6 +171,8 @@ class Sides:
 
     def _merge(self, name: str, a: Any, b: Any) -> Any:
         """The object that a variable holds behind the branch, with `_Out` for new numbers."""
+        if self.sides[0].dead or self.sides[1].dead:
+            return self._survivor(b if self.sides[0].dead else a)
         if isinstance(a, Undefined) or isinstance(b, Undefined):
             return self._one_sided(name, a, b)
         if isinstance(a, Number) or isinstance(b, Number) or (is_concrete(a) and is_concrete(b)):
@@ -185,13 +196,39 @@ class Sides:
         refuse(name, "differs between the sides of a branch", shown[0], shown[1], self.loc)
 
     def _one_sided(self, name: str, a: Any, b: Any) -> Any:
-        if isinstance(a, Undefined) and isinstance(b, Undefined):
+        """A variable that only one side gives a value, or neither may have."""
+        if isinstance(a, Maybe) and isinstance(b, Maybe):
+            parts = [(a.value, b.value), (a.flag, b.flag)]
+            return Maybe(*(self._merge(name, x, y) for x, y in parts), a.why)
+        if isinstance(a, Maybe) and not isinstance(b, Undefined):
+            return Maybe(self._merge(name, a.value, b), self._merge(name, a.flag, True), a.why)
+        if isinstance(b, Maybe) and not isinstance(a, Undefined):
+            return Maybe(self._merge(name, a, b.value), self._merge(name, True, b.flag), b.why)
+        if isinstance(a, Undefined) and isinstance(b, Undefined) and not _any_maybe(a, b):
             return a
-        if not name.startswith("."):
-            line = f"line {self.loc.lineno}" if self.loc is not None else "a branch"
-            return Undefined(f"it is assigned on one side only of the branch in {line}")
-        # What a `return` gives is read only where it was reached.
-        given, missing = (b, 0) if isinstance(a, Undefined) else (a, 1)
+        line = f"line {self.loc.lineno}" if self.loc is not None else "a branch"
+        why = f"it is assigned on one side only of the branch in {line}"
+        missing = 1 if isinstance(b, Undefined) and not isinstance(b, Maybe) else 0
+        given = a if missing else b
+        flag: Any = True
+        if isinstance(given, Maybe):
+            given, flag = given.value, given.flag
+        found = self._given(given, missing, name.startswith("."))
+        if name.startswith("."):
+            # What a `return` gives is read only where it was reached.
+            return found
+        if found is None:
+            return Undefined(why)
+        return Maybe(found, self._merge(name, *((flag, False) if missing else (False, flag))), why)
+
+    def _given(self, given: Any, missing: int, anything: bool) -> Any:
+        """`given` by one side; nothing in particular on the `missing` one. None where it is no
+        number, and not `anything` will do."""
+        if is_concrete(given) and not anything:
+            with reopened(self.sides[1 - missing].region):
+                given = read(given)
+        if not anything and not isinstance(given, Number):
+            return None
 
         def one(leaf: Any) -> Any:
             if not isinstance(leaf, Number):
@@ -202,6 +239,23 @@ class Sides:
             return self._out(*pair, leaf.kind, [leaf])
 
         return mapped(given, one)
+
+    def _survivor(self, x: Any) -> Any:
+        """What a variable holds behind a branch whose other side ends in an exception."""
+        live = 1 if self.sides[0].dead else 0
+
+        def one(leaf: Any) -> Any:
+            if not isinstance(leaf, Number):
+                return leaf
+            inside = {v for n in self.sides[live].region.builder.nodes for v in n.outputs}
+            if leaf.value not in inside:
+                return leaf.source
+            with reopened(self.sides[1 - live].region):
+                nothing = zero(leaf.kind, self.trace)
+            pair = (nothing, leaf.value) if live else (leaf.value, nothing)
+            return self._out(*pair, leaf.kind, [leaf])
+
+        return mapped(x, one)
 
     def _number(self, name: str, a: Any, b: Any) -> _Out:
         found = []
@@ -231,7 +285,8 @@ class Sides:
     # The node.
 
     def _node(self, results: list[list[Value]]) -> tuple[Value, ...]:
-        if not results[0]:
+        nodes = [n for side in self.sides for n in side.region.builder.nodes]
+        if not results[0] and not any(map(_has_effects, nodes)):
             return ()
         blocks: list[Graph] = []
         tables: list[dict[Value, Value]] = []
@@ -249,6 +304,34 @@ class Sides:
         node = Node("ifelse", (self.condition, *captured), outputs, {}, tuple(blocks), loc=self.loc)
         self.trace.builder.nodes.append(node)
         return outputs
+
+
+def _has_effects(node: Node) -> bool:
+    return OPS[node.op].effects or any(map(_has_effects, [n for b in node.blocks for n in b.nodes]))
+
+
+def _any_maybe(*values: Any) -> bool:
+    return any(isinstance(x, Maybe) for x in values)
+
+
+def raise_here(error: BaseException) -> None:
+    """A node that raises `error` where it is run."""
+    trace = current()
+    trace.apply("raise", [], {"error": Raised(type(error), tuple(map(str, error.args)))})
+
+
+def require(holds: Any, error: BaseException) -> None:
+    """Raise `error` at run time unless the bool holds, which may be traced."""
+    if isinstance(holds, Tensor):
+        sides = Sides(holds)
+        sides.open()
+        sides.shut({})
+        sides.open()
+        raise_here(error)
+        sides.shut({}, dead=True)
+        sides.merged()
+    elif not holds:
+        raise error
 
 
 def _is_traced(x: Any) -> bool:
@@ -323,6 +406,7 @@ class Branch:
         self.state: tuple[Any, ...] = ()
         self.stage = 0
         self.decided: bool | None = None
+        self.dead = False
 
     def __iter__(self) -> Branch:
         return self
@@ -348,7 +432,8 @@ class Branch:
             self.protected = protected(self.around)
             self.sides = Sides(self.condition)
         else:
-            self.sides.shut(found)
+            self.sides.shut(found, self.dead)
+            self.dead = False
         self.stage += 1
         if self.stage == 3:
             merged = self.sides.merged()
@@ -370,6 +455,12 @@ class Branch:
         """Whether the branch can be taken in Python after all, by the value of an argument."""
         if self.decided is not None:
             return False
+        trace = current()
+        if trace.raised and not isinstance(error, errors.TracejitError):
+            trace.raised = False
+            raise_here(error)
+            self.dead = True
+            return True
         self.sides.give_up()
         try:
             self.decided = bool(self.condition)

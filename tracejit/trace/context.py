@@ -91,7 +91,8 @@ class Trace:
     token that the next random draw takes. `regions` are the blocks of control flow being traced,
     the innermost last; `builder` is the innermost one's, `root` that of the function itself.
     `local` symbols are known inside blocks only; `most` bounds symbols from above, `nonnegative`
-    dims are not negative wherever the code being traced runs, `assumed` ones anywhere.
+    dims are not negative wherever the code being traced runs, `assumed` ones anywhere. `raised`
+    says that the user's code raises an exception in a block.
     """
 
     def __init__(self, name: str) -> None:
@@ -115,7 +116,7 @@ class Trace:
         self._refreshed: dict[Value, Value] = {}
         self._lower: dict[str, int] = {}
         self.local: set[str] = set()
-        self.has_generators = self.has_blocks = False
+        self.has_generators = self.has_blocks = self.raised = False
         self.closed = False
         self.provenance: Any = None
 
@@ -289,17 +290,14 @@ class Trace:
 
     def _provable(self, difference: Dim, relation: str) -> bool:
         """Whether the relation to 0 follows from sizes being >= 0 and from what was recorded."""
-        least = dims.free_symbols(difference) & self._lower.keys()
-        if least:
-            env = {name: dims.sym(name) + self._lower[name] for name in least}
-            difference = dims.substitute(difference, env)
         if self.most and not isinstance(difference, int):
             known = [*self.nonnegative, *self.assumed]
+            parts = as_nonnegative(difference, relation)
             if relation == "!=":
                 apart = (difference - 1, -difference - 1)
-                return any(follows(d, known, self.most) for d in apart)
-            parts = as_nonnegative(difference, relation)
-            return all(follows(d, known, self.most) for d in parts)
+                return any(follows(d, known, self.most, self._nonnegative) for d in apart)
+            return all(follows(d, known, self.most, self._nonnegative) for d in parts)
+        difference = self._from_least(difference)
         if relation == ">=":
             return dims.is_nonnegative(difference)
         if relation == "<=":
@@ -311,6 +309,16 @@ class Trace:
         if relation == "!=":
             return dims.is_nonnegative(difference - 1) or dims.is_nonnegative(-difference - 1)
         return False
+
+    def _from_least(self, dim: Dim) -> Dim:
+        """`dim` in terms of how much larger sizes are than the least that they can be."""
+        least = dims.free_symbols(dim) & self._lower.keys()
+        if not least:
+            return dim
+        return dims.substitute(dim, {name: dims.sym(name) + self._lower[name] for name in least})
+
+    def _nonnegative(self, dim: Dim) -> bool:
+        return dims.is_nonnegative(self._from_least(dim))
 
     def _record(self, left: Dim, relation: str, right: Dim, reason: str) -> None:
         if relation == "==" and self._unify(left, right, reason):
@@ -345,7 +353,7 @@ class Trace:
     def _rename(self, name: str, other: Dim, reason: str) -> None:
         self.renamed[name] = other
         self._canonical.clear()
-        if name in self.run_time:
+        if name in self.run_time or name in self.scalar_sizes:
             self._decided[name] = (user_loc(), reason)
 
     def _defined_after(self, name: str, other: Dim) -> bool:
@@ -567,7 +575,7 @@ def producers_of(
         if wanted_value in known:
             continue
         node = table.get(wanted_value)
-        if node is None or node.op == "size" or len(wanted) > 64:
+        if node is None or node.op == "size" or node.blocks or len(wanted) > 64:
             return None
         if any(dims.free_symbols(d) for v in node.outputs for d in v.type.shape):
             return None

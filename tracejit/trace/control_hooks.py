@@ -13,14 +13,14 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.trace import prim
-from tracejit.trace.branches import branch, choose, truth
+from tracejit.trace.branches import branch, choose, require, truth
 from tracejit.trace.context import current, fail, tracing
 from tracejit.trace.loops import AfterLoop
 from tracejit.trace.registry import FUNCTIONS
 from tracejit.trace.repeat import loop, negated, while_
 from tracejit.trace.size import Size
 from tracejit.trace.tensor import Tensor
-from tracejit.trace.variables import UNDEFINED, Undefined
+from tracejit.trace.variables import UNDEFINED, Maybe, Undefined
 
 __all__ = [
     "FAILURE", "and_", "assigned_global", "branch", "chain", "check", "clear", "contains",
@@ -132,9 +132,16 @@ def clear(*flags: Any) -> Any:
 def defined(x: Any, name: str) -> Any:
     """A variable that may have no value here."""
     if type(x) is AfterLoop:
-        found = x.settled()
-        if found is not None:
-            return found
+        x = x.settled()
+    if type(x) is Maybe:
+        require(
+            x.flag,
+            UnboundLocalError(
+                f"cannot access local variable '{name}' where it is not associated with a value: "
+                + x.why
+            ),
+        )
+        return x.value
     if isinstance(x, Undefined):
         if not tracing() or x is UNDEFINED:
             raise UnboundLocalError(
@@ -149,13 +156,9 @@ def defined(x: Any, name: str) -> Any:
 
 
 def raising() -> None:
-    """In front of a `raise`."""
+    """In front of a `raise`: in a branch it happens at run time, where that side is taken."""
     if tracing() and current().regions:
-        fail(
-            errors.ControlFlowError,
-            "an exception would be raised in a branch or loop that depends on traced values",
-            "check this in the caller, or return what tells of it",
-        )
+        current().raised = True
 
 
 def assigned_global(name: str) -> None:
@@ -172,8 +175,9 @@ def check(test: Any, message: Later) -> None:
     """`assert test, message()`."""
     if _is_traced(test) and tracing():
         test = truth(test)
-        if isinstance(test, Tensor):
-            test = bool(test)
-    if not test:
+    if isinstance(test, Tensor):
+        text = message()
+        require(test, AssertionError(text) if text is not None else AssertionError())
+    elif not test:
         text = message()
         raise AssertionError(text) if text is not None else AssertionError

@@ -8,7 +8,7 @@ steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tracejit.ir import dims
 from tracejit.ir.dims import Dim, Expr, Opaque, Sym
@@ -85,14 +85,21 @@ def _opaque(atom: Opaque, name: str, most: Dim, lowest: bool) -> Dim | None:
     return 0 if lowest else atom.right - 1
 
 
-def follows(difference: Dim, known: list[Dim], most: Mapping[str, Dim]) -> bool:
-    """Whether `difference >= 0` follows from the ranges and from `known` dims, which are >= 0."""
+def follows(
+    difference: Dim,
+    known: list[Dim],
+    most: Mapping[str, Dim],
+    nonnegative: Callable[[Dim], bool],
+) -> bool:
+    """Whether `difference >= 0` follows from the ranges and from `known` dims, which are >= 0.
+
+    `nonnegative` is asked about what is left.
+    """
     candidates = [difference, *(difference - fact for fact in known)]
-    for candidate in candidates:
-        if dims.is_nonnegative(candidate):
-            return True
+    if any(map(nonnegative, candidates)):
+        return True
     for candidate in candidates:
         bound = extreme(candidate, most, lowest=True)
-        if bound is not None and dims.is_nonnegative(bound):
+        if bound is not None and nonnegative(bound):
             return True
     return False

@@ -16,8 +16,8 @@ from tracejit.ir import dims
 from tracejit.ir.dims import Dim
 from tracejit.trace import prim
 from tracejit.trace.context import Trace, current, tracing
-from tracejit.trace.namespace.late_sizes import span
 from tracejit.trace.pybuiltins import BUILTINS
+from tracejit.trace.registry import METHODS
 from tracejit.trace.size import Size, to_dim, wrap
 from tracejit.trace.symbolic import as_symbolic
 from tracejit.trace.tensor import Tensor
@@ -185,7 +185,7 @@ def _range(*args: Any) -> Any:
     if first is None or last is None:
         # What a range gives are Python ints, whatever its bounds are.
         first_item = prim.weak_cast(start, int) if isinstance(start, Tensor) else start
-        return Span(first_item, span(start, stop, step), step)
+        return Span(first_item, METHODS["__span__"](prim.lift(start), stop, step), step)
     return Span(wrap(first), wrap(_steps(current(), first, last, step)), step)
 
 

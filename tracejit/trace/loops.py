@@ -25,16 +25,19 @@ from tracejit.trace.size import Size
 from tracejit.trace.tensor import Cell, Tensor
 from tracejit.trace.variables import (
     Kind,
+    Maybe,
     Undefined,
     alike,
     children,
     described,
+    is_concrete,
     is_number,
     joined,
     made,
     read,
     rebuilt,
     same_number,
+    weak_type,
 )
 
 MOST_PASSES = 8
@@ -61,22 +64,26 @@ class _Again(Exception):
 class AfterLoop(Undefined):
     """A variable that only the body assigns: it has a value where there was a step at least."""
 
-    __slots__ = ("count", "value")
+    __slots__ = ("count", "first", "value")
 
-    def __init__(self, value: Any, count: Dim | None, why: str) -> None:
+    def __init__(self, value: Any, count: Dim | None, first: Any, why: str) -> None:
         super().__init__(why)
-        self.value, self.count = value, count
+        self.value, self.count, self.first = value, count, first
 
-    def settled(self) -> Any:
-        """The value, with a guard that there is a step; None where that cannot be told."""
+    def settled(self) -> Maybe:
+        """The value, and whether there was a step; where sizes tell, they do by a guard."""
         trace, count = current(), self.count
-        if count is None or trace.is_run_time(count):
-            return None
+        if count is None:
+            return Maybe(self.value, self.first, self.why)
         if trace.is_local(count):
-            holds = trace.for_all(count, ">", 0, "a loop with a step at least")
+            holds: Any = trace.for_all(count, ">", 0, "a loop with a step at least")
+        elif trace.is_run_time(count):
+            holds = trace.provable(count, ">", 0)
         else:
             holds = trace.decide(count, ">", 0, "a loop with a step at least")
-        return self.value if holds else None
+        if holds is None:
+            holds = prim.lift(Size(count)) > 0
+        return Maybe(self.value, holds, self.why)
 
 
 @dataclass(eq=False)
@@ -217,6 +224,13 @@ class Body:
 
     def _end(self, name: str, entry: Any, x: Any, place: Place) -> Any:
         """The object behind the loop, with `_Carried` for what is carried. Raises _Again."""
+        if isinstance(x, Maybe) and type(entry) is Undefined:
+            start = _nothing_like(x.value)
+            if start is not None:
+                self.entry[name] = Maybe(start, False, x.why)
+                raise _Again
+        if isinstance(entry, Maybe) and not isinstance(x, Maybe):
+            x = x if isinstance(x, Undefined) else Maybe(x, True, entry.why)
         items, before = children(x), children(entry)
         if items is not None and before is not None and alike(x, entry):
             found, again = [], False
@@ -231,7 +245,7 @@ class Body:
         if isinstance(x, Undefined):
             return x if isinstance(entry, Undefined) else Undefined("it is deleted in a loop")
         if isinstance(entry, Undefined):
-            return self._own(x)
+            return self._own(x) if not isinstance(x, Undefined) else x
         if is_number(x) and is_number(entry):
             return self._number(name, entry, x, place)
         if x is entry or (type(x) is type(entry) and not is_number(x) and _equal(x, entry)):
@@ -301,8 +315,10 @@ class Body:
         """An array that a variable takes turns with would be another one in every step."""
         region = self.region
         assert region is not None
-        if isinstance(x, Tensor) and not x.scalar and region.existed(x.cell):
-            if any(change.cell is x.cell for change in region.changes()):
+        if not isinstance(x, Tensor) or x.scalar or not region.existed(x.cell):
+            return
+        for change in region.changes():
+            if change.cell is x.cell:
                 raise Rotation(
                     f"`{name}` becomes another array, which the loop writes",
                     loc=self.loc,
@@ -351,7 +367,7 @@ class Body:
         if x.own and not name.startswith("."):
             line = f"line {self.loc.lineno}" if self.loc is not None else "a loop"
             why = f"it is assigned only inside the loop in {line}, which may have no step"
-            return AfterLoop(tensor, self.count, why)
+            return AfterLoop(tensor, self.count, self.first, why)
         return tensor
 
     def _node(self, region: Region, test: int | None) -> Sequence[Value]:
@@ -396,7 +412,16 @@ def _kind_of(x: Any) -> Kind | None:
         tensor: Tensor = prim.lift(x)
     except errors.TracejitError:
         return None
-    return Kind(tensor.type, tensor.weak, tensor.scalar)
+    return Kind(tensor.type, weak_type(x, tensor), tensor.scalar)
+
+
+def _nothing_like(x: Any) -> Any:
+    """A number of the kind of `x`, for a variable that has none yet; None for an array."""
+    if isinstance(x, Tensor):
+        if x.ndim or not x.scalar:
+            return None
+        return x.weak(0) if x.weak is not None else x.dtype.type(0)
+    return type(x)(0) if is_concrete(x) else 0 if isinstance(x, Size) else None
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -25,7 +25,7 @@ from tracejit.trace.views import apply_op, broadcast_to, reshape, shape_of
 
 _WEAK_DTYPES = {int: np.dtype("i8"), float: np.dtype("f8"), complex: np.dtype("c16")}
 _WIDER = {int: "iufc", float: "fc", complex: "c"}
-_WEAK_KINDS = {"i": int, "f": float, "c": complex}
+_WEAK_KINDS = {"b": bool, "i": int, "f": float, "c": complex}
 
 
 # Operands.
@@ -34,7 +34,8 @@ _WEAK_KINDS = {"i": int, "f": float, "c": complex}
 def lift(x: Any) -> Tensor:
     """The tensor that an operand is. Concrete arrays become captured inputs, lists are stacked."""
     if isinstance(x, Tensor):
-        return x
+        # In arithmetic a Python bool is what a NumPy bool is.
+        return x if x.weak is not bool else from_value(x.value)
     trace = current()
     if isinstance(x, Size):
         return from_value(trace.builder.size(as_dim(x)), weak=int)  # type: ignore[arg-type]
@@ -117,7 +118,7 @@ def as_dtype(dtype: Any) -> np.dtype:
 def operand_dtype(x: Any) -> Any:
     """What NumPy's promotion sees: a dtype, or `int`, `float`, `complex` for weak scalars."""
     if isinstance(x, Tensor):
-        return x.weak if x.weak is not None else x.dtype
+        return x.weak if x.weak is not None and x.weak is not bool else x.dtype
     if isinstance(x, Size):
         return int
     if isinstance(x, (bool, np.bool_)):

@@ -94,6 +94,7 @@ class Driver:
         """Whether the loop can be repeated by Python after all."""
         if self.body is None:
             return False
+        current().raised = False
         self.body.give_up()
         if not isinstance(error, Exception) or not self._can_unroll(error):
             return False
@@ -273,10 +274,10 @@ class WhileLoop(Driver):
         if self.restarting:
             return self._restart()
         if self.stage == "first test":
-            self.entry = here
             self.stage = "tested"
             return True
         if self.stage == "tested":
+            self.entry = here  # The test may assign variables too.
             if self.tested is False:
                 raise StopIteration
             self.stage = "body"
@@ -308,6 +309,8 @@ class WhileLoop(Driver):
         """The test says nothing of a loop that was left: what was rewritten asks for that too."""
         assert self.body is not None
         go = self.tested
+        if go is True and self.flag is not None and isinstance(here[self.flag], Tensor):
+            go = negated(here[self.flag])
         if go is True:
             raise errors.ControlFlowError(
                 "a `while` goes on by what Python knows, not by a traced condition", loc=self.loc

@@ -94,6 +94,39 @@ class Size:
     def __rpow__(self, other: Any) -> Any:
         return self._numeric(other, "**", True)
 
+    def __lshift__(self, other: Any) -> Any:
+        return self * 2**other if _is_shift(other) else self._numeric(other, "<<")
+
+    def __rlshift__(self, other: Any) -> Any:
+        return self._numeric(other, "<<", True)
+
+    def __rshift__(self, other: Any) -> Any:
+        return self // 2**other if _is_shift(other) else self._numeric(other, ">>")
+
+    def __rrshift__(self, other: Any) -> Any:
+        return self._numeric(other, ">>", True)
+
+    def __and__(self, other: Any) -> Any:
+        return self._numeric(other, "&")
+
+    def __rand__(self, other: Any) -> Any:
+        return self._numeric(other, "&", True)
+
+    def __or__(self, other: Any) -> Any:
+        return self._numeric(other, "|")
+
+    def __ror__(self, other: Any) -> Any:
+        return self._numeric(other, "|", True)
+
+    def __xor__(self, other: Any) -> Any:
+        return self._numeric(other, "^")
+
+    def __rxor__(self, other: Any) -> Any:
+        return self._numeric(other, "^", True)
+
+    def __invert__(self) -> Any:
+        return -self - 1
+
     def __truediv__(self, other: Any) -> Any:
         return self._numeric(other, "/")
 
@@ -204,6 +237,10 @@ class Size:
         return format(self.__index__(), spec) if spec else str(self.dim)
 
 
+def _is_shift(x: Any) -> bool:
+    return isinstance(x, int) and not isinstance(x, bool) and 0 <= x < 63
+
+
 def _asks_whether_empty(relation: str, value: Dim) -> bool:
     return (relation, value) in {
         ("==", 0), ("!=", 0), (">", 0), ("<=", 0), ("<", 1), (">=", 1),
@@ -284,4 +321,5 @@ _COMPARISONS = {
 }  # fmt: skip
 _NAMES = {
     "+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod", "/": "truediv", "**": "pow",
+    "<<": "lshift", ">>": "rshift", "&": "and", "|": "or", "^": "xor",
 }  # fmt: skip

@@ -22,7 +22,7 @@ from tracejit.trace.context import current, fail
 from tracejit.trace.size import Size
 from tracejit.trace.tensor import Cell, Tensor, describe
 
-_WEAK_ORDER: tuple[type, ...] = (int, float, complex)
+_WEAK_ORDER: tuple[type, ...] = (bool, int, float, complex)
 
 
 class Undefined:
@@ -41,6 +41,16 @@ class Undefined:
 
 
 UNDEFINED = Undefined("it is not assigned before it is read")
+
+
+class Maybe(Undefined):
+    """What a variable holds that was assigned where `flag` says so, a bool that may be traced."""
+
+    __slots__ = ("flag", "value")
+
+    def __init__(self, value: Any, flag: Any, why: str) -> None:
+        super().__init__(why)
+        self.value, self.flag = value, flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +95,14 @@ def is_concrete(x: Any) -> bool:
 def read(x: Any) -> Number:
     """A number or array as it is now, in the block being traced."""
     tensor = prim.lift(x)
-    trace = current()
-    value = trace.refreshed(tensor.value)
-    return Number(value, Kind(value.type, tensor.weak, tensor.scalar), x)
+    value = current().refreshed(tensor.value)
+    return Number(value, Kind(value.type, weak_type(x, tensor), tensor.scalar), x)
+
+
+def weak_type(x: Any, lifted: Tensor) -> type | None:
+    """The Python type of a Python number, a bool among them."""
+    is_bool = type(x) is bool or (isinstance(x, Tensor) and x.weak is bool)
+    return bool if is_bool else lifted.weak
 
 
 def made(value: Value, kind: Kind) -> Tensor:
@@ -136,6 +151,8 @@ def children(x: Any) -> list[Any] | None:
     """The items of a tuple, list or dict; None for anything else."""
     if type(x) in (tuple, list) or (isinstance(x, tuple) and hasattr(x, "_fields")):
         return list(x)
+    if isinstance(x, Maybe):
+        return [x.value, x.flag]
     return list(x.values()) if type(x) is dict else None
 
 
@@ -143,6 +160,8 @@ def alike(a: Any, b: Any) -> bool:
     """Whether two containers have the same structure on top."""
     if type(a) is not type(b):
         return False
+    if isinstance(a, Maybe):
+        return True
     return list(a) == list(b) if type(a) is dict else len(a) == len(b)
 
 
@@ -150,6 +169,8 @@ def rebuilt(x: Any, items: list[Any]) -> Any:
     """A container like `x` with other items."""
     if type(x) is dict:
         return dict(zip(x, items, strict=True))
+    if isinstance(x, Maybe):
+        return items[0] if items[1] is True else Maybe(items[0], items[1], x.why)
     if hasattr(x, "_fields"):
         return type(x)(*items)
     return type(x)(items)

@@ -72,6 +72,7 @@ def clipped(x: Any, size: Any) -> Any:
     return length(inside, size)
 
 
+@is_method("__span__")
 def span(first: Any, last: Any, step: int) -> Any:
     """How many numbers `range(first, last, step)` has, where one of them is late."""
     sign = 1 if step > 0 else -1
