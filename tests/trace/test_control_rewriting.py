@@ -5,7 +5,7 @@ no harm, with drivers that rehearse: they show that every variable that matters 
 """
 
 # The cases are what people write, oddities included.
-# ruff: noqa: B007, B012, B023, F821, F841, RUF012, RUF021, RUF059
+# ruff: noqa: B007, B012, B023, F821, F841, F842, RUF012, RUF021, RUF059
 
 import contextlib
 import linecache
@@ -24,6 +24,12 @@ def rewritten(fn, hooks=None):
     made = captured(fn, hooks or Plain())
     assert made is not None, why_not(fn)
     return made
+
+
+def hooks_of(code):
+    """The names that a function and those in it use."""
+    inner = [c for c in code.co_consts if hasattr(c, "co_names")]
+    return set(code.co_names).union(*map(hooks_of, inner))
 
 
 def outcome(fn, *args):
@@ -208,6 +214,40 @@ def assigning_tests(say, x, n):
     return w, v
 
 
+def deeply(say, x, n):
+    total: int = 0
+    unset: list
+    for i in range(3):
+        if i == x:
+            break
+        for j in range(n):
+            if j == i:
+                continue
+            for k in range(n):
+                if k == x:
+                    break
+                while n:
+                    n -= 1
+                    if n == 1:
+                        count: int = k
+                        with contextlib.nullcontext() as w:
+                            for m in range(n + 2):
+                                if m > x:
+                                    global LAST
+                                    try:
+                                        if total > 3:
+                                            LAST = total = n, i, j, k, m, w, count
+                                            return total
+                                        total += m
+                                        say(total)
+                                    except ZeroDivisionError as error:
+                                        say(error)
+    return total, i
+
+
+LAST = 0
+
+
 def unbound(say, x, n):
     if x:
         y = 1
@@ -326,8 +366,8 @@ def looking_around(say, x, n):
 
 CASES = [
     early, nested_loops, loop_else, in_try, return_replaced_by_error, in_with, jump_in_finally,
-    matching, operators, assigning_tests, unbound, deleted, dead_code, declares, functions_inside,
-    generating, imports_and_targets, raising, looking_around,
+    matching, operators, assigning_tests, deeply, unbound, deleted, dead_code, declares,
+    functions_inside, generating, imports_and_targets, raising, looking_around,
 ]  # fmt: skip
 
 
@@ -434,6 +474,7 @@ def test_more_branches_than_python_nests():
     steps += ["    else: s = -s", "    return s, i"]
     for lines in (chain, returns, steps):
         f = deep(lines)
+        assert "branch" in hooks_of(rewritten(f).__code__)
         for x in (*range(6), 20, 39, 40, 41, 70):
             assert outcome(rewritten(f), x, 0) == outcome(f, x, 0)
 
@@ -457,7 +498,10 @@ def test_assertions():
 def test_generated(source, args):
     fn = deep(source)
     expected = outcome(fn, *args)
-    assert outcome(rewritten(fn), *args) == expected
+    made = rewritten(fn)
+    assert outcome(made, *args) == expected
+    if any(line.split()[0] in ("if", "for", "while") for line in source):
+        assert "failed" in hooks_of(made.__code__)
     hooks = Rehearsing()
     rehearsed = rewritten(fn, hooks)
     said = []

@@ -114,7 +114,7 @@ def _compiled(
 
 
 def _named(code: types.CodeType, name: str, qualname: str) -> types.CodeType:
-    """`code` with a name; the lambdas that rewriting has made have the name of their function."""
+    """`code` with a name; functions that rewriting has made have the name of theirs."""
     consts = []
     for const in code.co_consts:
         if isinstance(const, types.CodeType):
@@ -329,6 +329,15 @@ class _Rewriter(Statements):
         return self.statement(call, target)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        if isinstance(node.target, ast.Name) and not self.in_class:
+            # Annotations of variables are not evaluated, and get in the way of `nonlocal`.
+            none = ast.copy_location(ast.Constant(None), node)
+            value = self.visit(node.value) if node.value is not None else none
+            new = ast.copy_location(ast.Assign([self.visit(node.target)], value), node)
+            if node.value is not None:
+                return new
+            never = ast.copy_location(ast.Constant(False), node)
+            return ast.copy_location(ast.If(never, [new], []), node)
         if node.value is None or isinstance(node.target, ast.Name):
             node.value = self.visit(node.value) if node.value is not None else None
             node.target = self.visit(node.target)

@@ -384,6 +384,7 @@ class _Maker:
         flag, skip = f".brk{number}", f".cont{number}"
         loops = (*place.loops, flag) if breaks else place.loops
         body, pending = self.block(s.body, _Place(False, "step", loops, (flag, skip)))
+        breaks = flag in self.used  # Not so where the jumps are behind others.
         before: list[ast.stmt] = []
         if skip in self.used:
             before.append(_assign(skip, _at(ast.Constant(False), s), s))

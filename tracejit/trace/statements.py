@@ -59,8 +59,14 @@ from tracejit.trace.jumps import (
 HOOKS = ".tj"
 ERROR = ".error"
 LATER = ".later"
-"""The parameter of the lambdas made here, by which their code is known."""
+"""The parameter of the functions made here, by which their code is known."""
 FRAME_SENSITIVE = LOOKING_AROUND | {"super", "globals", "breakpoint", "__import__"}
+_BLOCKS: dict[type[ast.AST], int] = {
+    Choice: 2, Each: 2, Repeat: 2, ast.For: 1, ast.While: 1, ast.With: 2, ast.Try: 2,
+    ast.TryStar: 2,
+}  # fmt: skip
+"""How much of Python's limit of 20 nested blocks a statement takes."""
+_MOST_BLOCKS = 12
 _UNMOVABLE = (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -90,6 +96,18 @@ class Statements(ast.NodeTransformer):
         self.unsure: set[int] = set()
         self.globals: set[str] = set()
         self.in_class = False
+        self.blocks = 0
+        self.shared: dict[str, None] = {}
+
+    def visit(self, node: ast.AST) -> Any:
+        cost = _BLOCKS.get(type(node), 0)
+        if self.blocks >= _MOST_BLOCKS and isinstance(node, (Choice, Each, Repeat)):
+            return self.outlined(node)
+        self.blocks += cost
+        try:
+            return super().visit(node)
+        finally:
+            self.blocks -= cost
 
     def body(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
         out: list[ast.stmt] = []
@@ -124,9 +142,11 @@ class Statements(ast.NodeTransformer):
 
     def later(self, body: ast.expr) -> ast.expr:
         """`body`, evaluated only when it is called."""
-        marker = ast.copy_location(ast.arg(LATER), body)
-        arguments = ast.arguments([], [], marker, [], [], None, [])
-        return ast.copy_location(ast.Lambda(arguments, body), body)
+        return ast.copy_location(ast.Lambda(self.marked(body), body), body)
+
+    def marked(self, at: ast.AST) -> ast.arguments:
+        """The parameters of a function that is made here."""
+        return ast.arguments([], [], _at(ast.arg(LATER), at), [], [], None, [])
 
     def movable(self, *nodes: ast.expr | None) -> bool:
         """Whether the expressions mean the same inside a lambda."""
@@ -174,14 +194,47 @@ class Statements(ast.NodeTransformer):
 
     def function(self, node: ast.FunctionDef) -> list[ast.stmt]:
         """The new body of a function."""
-        saved = self.unsure, self.globals, self.in_class
-        self.unsure, self.globals, self.in_class = set(), set(), False
+        saved = self.unsure, self.globals, self.in_class, self.blocks, self.shared
+        self.unsure, self.globals, self.in_class, self.blocks, self.shared = (
+            set(),
+            set(),
+            False,
+            0,
+            {},
+        )
         if self.control:
             self.globals = declared(node.body, ast.Global)
         try:
-            return self.body(self.structured(node) if self.control else node.body)
+            body = self.body(self.structured(node) if self.control else node.body)
+            if self.shared:
+                # Never run: it says that these are variables of this function.
+                stores: list[ast.expr] = [_store(name, body[-1]) for name in self.shared]
+                none = _at(ast.Constant(None), body[-1])
+                bind = _at(ast.Assign(stores, none), body[-1])
+                body.append(_at(ast.If(_at(ast.Constant(False), body[-1]), [bind], []), body[-1]))
+            return body
         finally:
-            self.unsure, self.globals, self.in_class = saved
+            self.unsure, self.globals, self.in_class, self.blocks, self.shared = saved
+
+    def outlined(self, node: Choice | Each | Repeat) -> list[ast.stmt]:
+        """A statement that stands too deep, as a function of its own that is called at once."""
+        names = dict.fromkeys(n for n in assigned([node]) if not n.startswith(".s"))
+        for inner in own_nodes([node]):
+            if isinstance(inner, (Choice, Each, Repeat)):
+                names.update(dict.fromkeys(inner.names))
+        own = [mangle(n, self.owner) for n in names if n not in self.globals]
+        self.shared.update(dict.fromkeys(own))
+        body: list[ast.stmt] = [_at(ast.Nonlocal(own), node)] if own else []
+        if self.globals:
+            body.append(_at(ast.Global(sorted(self.globals)), node))
+        saved, self.blocks = self.blocks, 0
+        body += self.visit(node)
+        self.blocks = saved
+        self.drivers += 1
+        name = f".f{self.drivers - 1}"
+        function = ast.FunctionDef(name, self.marked(node), body, [])
+        call = _at(ast.Call(_load(name, node), [], []), node)
+        return [_at(function, node), self.statement(call, node)]
 
     def structured(self, node: ast.FunctionDef) -> Sequence[ast.stmt]:
         """The body of a function with its control statements ready to be rewritten."""
