@@ -222,6 +222,77 @@ def fits(x: Any) -> Any:
     return last
 
 
+# Sizes that only data tells, or that change from step to step of a loop around.
+
+
+def masked(x: Any) -> Any:
+    return (
+        scan(lambda v, s: s + v, x[x > 0], 0.0),
+        scan(lambda a, b, s: s + a * b, [x[x > 0], x[x < 1]], 0.0),
+        scan(lambda a, b: a - b, dict(input=x[x > 0], taps=[0, 1])),
+        scan(lambda a, b: a - b, dict(input=x[x < 0], taps=[-1, 1]), go_backwards=True),
+    )
+
+
+def counted_by_data(x: Any) -> Any:
+    k = (x > 0).sum()
+    return (
+        scan(lambda s: s * 0.5, None, 64.0, n_steps=k),
+        scan(lambda v: v, x, n_steps=k - 1),
+    )
+
+
+def triangle(x: Any) -> Any:
+    out = np.zeros((3, x.size))
+    for i in range(x.size):
+        out[0, i] = reduce(lambda v, s: s * 0.5 + v, x[:i], 0.0)
+        out[1, i] = scan(lambda v, s: s * 0.5 + v, x[:i], 0.0).sum()
+        out[2, i] = scan(lambda v, s: s * 0.5 + v, x[: i + 1], 0.0)[-1]
+    return out
+
+
+def triangle_of_scans(x: Any) -> Any:
+    def inner(i: Any, s: Any) -> Any:
+        return s + fori_loop(0, i, lambda j, t: t + x[j] * i, 0.0)
+
+    return (
+        scan(lambda k: reduce(lambda v, s: s * 0.5 + v, x[:k], 0.0), np.arange(x.size)),
+        scan(lambda k: map(lambda v: v * 2, x[:k]).sum(), np.arange(x.size + 1)),
+        fori_loop(1, x.size, inner, 0.0),
+    )
+
+
+def stopped(x: Any) -> Any:
+    y = scan(lambda v, s: (s + v, until(s + v > 3)), x, 0.0)
+    a, b = scan(lambda v, s: ((s + v, v * 2), until(v > 1)), x, [0.0, None])
+    more = scan(lambda v: v * 2, y)
+    return more, y[::-1], y.mean(), np.concatenate([y, x]), a + b, a[-1]
+
+
+def returns_in_body(x: Any) -> Any:
+    def body(v: Any, s: Any, n: Any) -> Any:
+        if v < 0:
+            return s, n
+        if v > 2:
+            return s * 2, n + 1
+        return s + v, n + 2
+
+    return scan(body, x, [0.0, 0])
+
+
+def gram_schmidt(x: Any) -> Any:
+    A = np.cos(np.outer(x, np.arange(4)) + 1)
+
+    def body(k: Any, Q: Any) -> Any:
+        q = A[:, k].copy()
+        for j in range(k):
+            q -= (Q[:, j] @ A[:, k]) * Q[:, j]
+        Q[:, k] = q / np.sqrt(q @ q)
+        return Q
+
+    return fori_loop(0, A.shape[1], body, np.zeros(A.shape))
+
+
 PROGRAMS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (three_deep, (ROWS,)), (statement_in_body, (X,)), (loop_in_body, (ROWS,)),
     (scan_in_loop, (X,)), (scan_on_a_side, (X,)), (side_in_body, (X,)), (until_inside, (ROWS,)),
@@ -230,6 +301,8 @@ PROGRAMS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (sizes_as_steps, (X,)), (arrays_in_states, (X,)), (structures, (X,)), (several, (X,)),
     (powers, (X,)), (memory_of_steps, (X,)), (ends, (X,)), (reductions, (X,)), (rank_zero, (X,)),
     (shared, (X,)), (rnn, (X,)), (collatz, (X,)), (fits, (np.abs(X),)),
+    (masked, (X,)), (counted_by_data, (X,)), (triangle, (X,)), (triangle_of_scans, (X,)),
+    (stopped, (X,)), (returns_in_body, (X,)), (gram_schmidt, (X,)),
 ]  # fmt: skip
 
 
