@@ -141,15 +141,11 @@ class _Fuser:
         if node.output not in self.stored:
             return
         base, value = node.inputs
-        starts, sizes, steps = (node.attrs[k] for k in ("starts", "sizes", "steps"))
+        sizes = node.attrs["sizes"]
         group = Group([d for d in sizes if d != 1])
         self.groups.append(group)
         group.members[node] = None
-        axes = itertools.count()
-        group.maps[node.output] = tuple(
-            (None, start, 0) if size == 1 else (next(axes), start, step)
-            for start, size, step in zip(starts, sizes, steps, strict=True)
-        )
+        group.maps[node.output] = maps.region_map(node)
         self.order.place(node, group)
         self._note_sizes(node, group)
         self.stored.add(base)
@@ -257,7 +253,7 @@ class _Fuser:
         if base is not value:
             return False
         pairs = [(_settled(a, group), _settled(b, group)) for a, b in zip(at, there, strict=True)]
-        if all(a == b for a, b in pairs):
+        if maps.in_step(pairs):
             return True
         return any(_are_apart(a, b, group) for a, b in pairs)
 

@@ -7,6 +7,7 @@ cost nothing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from tracejit.ir.dims import Dim, Shape
@@ -32,6 +33,22 @@ def within(map: Map) -> Map:
 def axes_of(map: Map) -> frozenset[int]:
     """The nest axes that a map depends on."""
     return frozenset(axis for axis, _, _ in map if axis is not None)
+
+
+def in_step(pairs: Sequence[tuple[Entry, Entry]]) -> bool:
+    """Whether two maps into one array give the same element everywhere, or never one that the other
+    gives anywhere: they differ at most in fixed indices."""
+    return all(a == b or (a[0] is None and b[0] is None) for a, b in pairs)
+
+
+def region_map(node: Node) -> Map:
+    """Where an `update` writes, in a nest with an axis for each size that is not 1."""
+    axes = itertools.count()
+    regions = zip(*(node.attrs[k] for k in ("starts", "sizes", "steps")), strict=True)
+    return tuple(
+        (None, start, 0) if size == 1 else (next(axes), start, step)
+        for start, size, step in regions
+    )
 
 
 def operand_map(map: Map, out: TensorType, operand: TensorType) -> Map:

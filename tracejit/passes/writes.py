@@ -16,6 +16,7 @@ from tracejit.ir.graph import Graph, Node, Value, uses
 from tracejit.ir.opdef import OPS
 from tracejit.ir.target import Target
 from tracejit.ir.types import TensorType
+from tracejit.passes import maps
 from tracejit.passes.blocks_in_place import blocks_in_place
 from tracejit.passes.chains import BIJECTIVE, CONTROL, chain_of, writes_of, written_into
 from tracejit.passes.maps import FREE, VIEWS
@@ -249,7 +250,18 @@ class _Planner:
         """Whether input `k` looks at what `node` writes, where it takes over input `position`."""
         value = inputs[k]
         seen = value is inputs[position] or self._looks_at(value, memory)
-        return seen and not self._is_apart(node, value)
+        return seen and not (self._is_apart(node, value) or self._is_in_step(node, value))
+
+    def _is_in_step(self, write: Node, value: Value) -> bool:
+        """Whether each element is read before anything is written there, as in `x[0] = x[i]`."""
+        if write.op != "update":
+            return False
+        there = maps.region_map(write)
+        region = value.type.with_shape(tuple(write.attrs["sizes"]))
+        here = maps.operand_map(maps.within(there), region, value.type)
+        base, here = maps.through_views(value, here, self.producer)
+        memory, there = maps.through_views(write.inputs[0], there, self.producer)
+        return base is memory and maps.in_step(list(zip(here, there, strict=True)))
 
     def _copy(self, value: Value, node: Node, known: dict[Value, Value]) -> Value:
         """A copy in front of `node`; one for equal values in `known`."""
