@@ -220,7 +220,8 @@ class _Verifier:
 
     def loop(self, node: Node, symbols: frozenset[str]) -> None:
         wanted = {"symbol", "count", "carried", "test"}
-        self.require(node.attrs.keys() == wanted, f"loop takes {', '.join(sorted(wanted))}")
+        given = node.attrs.keys() - {"truncate_gradient"}
+        self.require(given == wanted, f"loop takes {', '.join(sorted(wanted))}")
         symbol, count, carried, test = (
             node.attrs[k] for k in ("symbol", "count", "carried", "test")
         )

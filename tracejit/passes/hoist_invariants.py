@@ -13,8 +13,7 @@ only in its steps, as an element of an array that may be empty.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 
 from tracejit.ir import dims
@@ -75,8 +74,10 @@ def is_known(dim: Dim, facts: Sequence[Dim]) -> bool:
 
 
 def surely_runs(loop: Node, facts: Sequence[Dim]) -> bool:
-    """Whether a loop has a first step."""
+    """Whether a loop has a first step, and nothing is asked before it whether it may be done."""
     count = loop.attrs["count"]
+    if loop.blocks[0].guards:
+        return False
     return loop.attrs["test"] is None and count is not None and is_known(count - 1, facts)
 
 
@@ -85,9 +86,9 @@ def _hoisted(graph: Graph, facts: Sequence[Dim]) -> Graph:
     for old in graph.nodes:
         node = old
         if node.op in CONTROL and not is_planned(node):
-            node = _inside(node, facts)
+            node = inside_blocks(node, facts, _hoisted)
             if node.op == "loop":
-                front, node = _Hoisting(node, surely_runs(node, facts), facts).run()
+                front, node = _Hoisting(node, facts).run()
                 nodes += front
         nodes.append(node)
     if len(nodes) == len(graph.nodes) and all(map(is_, nodes, graph.nodes)):
@@ -95,69 +96,45 @@ def _hoisted(graph: Graph, facts: Sequence[Dim]) -> Graph:
     return graph.with_(nodes=tuple(nodes))
 
 
-def _inside(node: Node, facts: Sequence[Dim]) -> Node:
-    """`node` with what can leave loops inside of its blocks before these loops."""
+def inside_blocks(
+    node: Node, facts: Sequence[Dim], pass_: Callable[[Graph, Sequence[Dim]], Graph]
+) -> Node:
+    """`node` with `pass_` applied to blocks that have branches or loops in them."""
     known = list(facts)
     if node.op == "loop" and node.attrs["count"] is not None:
         known.append(node.attrs["count"] - 1 - dims.sym(node.attrs["symbol"]))
-    blocks = [_hoisted(b, known_sizes(b, known)) if has_control(b) else b for b in node.blocks]
-    if all(new is old for new, old in zip(blocks, node.blocks, strict=True)):
+    blocks = [pass_(b, known_sizes(b, known)) if has_control(b) else b for b in node.blocks]
+    if all(map(is_, blocks, node.blocks)):
         return node
     return node.with_(blocks=tuple(blocks))
 
 
-@dataclass
-class _Hoisting:
-    """One loop."""
+class Invariants:
+    """What is the same in every step of a loop, and may be computed before the first.
 
-    loop: Node
-    runs: bool
-    facts: Sequence[Dim]
-    movable: set[Node] = field(default_factory=set)
+    `movable` are the nodes, `known` the values: what they give, and the params that are not
+    carried. `local` are the sizes that are known only in the loop, `outer` has what params are.
+    """
 
-    def run(self) -> tuple[list[Node], Node]:
-        """What goes in front of the loop, and the loop."""
-        (block,) = self.loop.blocks
-        carried = self.loop.attrs["carried"]
-        outer = dict(zip(block.params[carried:], self.loop.inputs[carried:], strict=True))
-        self.find_movable(block, set(outer))
-        if not self.movable:
-            return [], self.loop
-        crossing, outside = self.choose(block)
-        if not crossing:
-            return [], self.loop
-        front = []
+    def __init__(self, loop: Node, facts: Sequence[Dim]) -> None:
+        self.loop, self.facts = loop, facts
+        self.runs = surely_runs(loop, facts)
+        (block,) = loop.blocks
+        carried = loop.attrs["carried"]
+        self.outer = dict(zip(block.params[carried:], loop.inputs[carried:], strict=True))
+        self.known = set(self.outer)
+        self.movable: set[Node] = set()
+        defined = [name for node in block.nodes for name in defined_symbols(node)]
+        self.local = frozenset({loop.attrs["symbol"], *defined})
         for node in block.nodes:
-            if node not in outside:
-                continue
-            outputs = tuple(Value(v.type, v.hint) for v in node.outputs)
-            front.append(substitute_inputs(node, outer).with_(outputs=outputs))
-            outer.update(zip(node.outputs, outputs, strict=True))
-        gone = {n for n, inside in outside.items() if not inside}
-        values = [v for n in block.nodes if n in gone for v in n.outputs if v in crossing]
-        table = {v: Value(v.type, v.hint) for v in values}
-        new = block.with_(
-            params=(*block.params, *table.values()),
-            nodes=tuple(substitute_inputs(n, table) for n in block.nodes if n not in gone),
-            results=tuple(table.get(v, v) for v in block.results),
-        )
-        inputs = (*self.loop.inputs, *(outer[v] for v in values))
-        return front, self.loop.with_(inputs=inputs, blocks=(new,))
-
-    def find_movable(self, block: Graph, known: set[Value]) -> None:
-        """The nodes that are the same in every step and may run before the first."""
-        local = {self.loop.attrs["symbol"]}
-        for node in block.nodes:
-            local.update(defined_symbols(node))
-        for node in block.nodes:
-            if all(v in known for v in node.inputs) and self.may_leave(node, frozenset(local)):
+            if all(v in self.known for v in node.inputs) and self.may_leave(node):
                 self.movable.add(node)
-                known.update(node.outputs)
+                self.known.update(node.outputs)
 
-    def may_leave(self, node: Node, local: frozenset[str]) -> bool:
+    def may_leave(self, node: Node) -> bool:
         if has_effects(node) or is_planned(node) or node.op == "empty" or defined_symbols(node):
             return False
-        if mentions(node, local):
+        if mentions(node, self.local):
             return False
         if node.op in CONTROL:
             return self.runs and not can_fail(node) and is_bounded(node)
@@ -181,6 +158,37 @@ class _Hoisting:
             if not (is_known(start, self.facts) and is_known(size, self.facts)):
                 return False
         return True
+
+
+class _Hoisting(Invariants):
+    """One loop."""
+
+    def run(self) -> tuple[list[Node], Node]:
+        """What goes in front of the loop, and the loop."""
+        (block,) = self.loop.blocks
+        outer = dict(self.outer)
+        if not self.movable:
+            return [], self.loop
+        crossing, outside = self.choose(block)
+        if not crossing:
+            return [], self.loop
+        front = []
+        for node in block.nodes:
+            if node not in outside:
+                continue
+            outputs = tuple(Value(v.type, v.hint) for v in node.outputs)
+            front.append(substitute_inputs(node, outer).with_(outputs=outputs))
+            outer.update(zip(node.outputs, outputs, strict=True))
+        gone = {n for n, inside in outside.items() if not inside}
+        values = [v for n in block.nodes if n in gone for v in n.outputs if v in crossing]
+        table = {v: Value(v.type, v.hint) for v in values}
+        new = block.with_(
+            params=(*block.params, *table.values()),
+            nodes=tuple(substitute_inputs(n, table) for n in block.nodes if n not in gone),
+            results=tuple(table.get(v, v) for v in block.results),
+        )
+        inputs = (*self.loop.inputs, *(outer[v] for v in values))
+        return front, self.loop.with_(inputs=inputs, blocks=(new,))
 
     def choose(self, block: Graph) -> tuple[set[Value], dict[Node, bool]]:
         """The values that the loop will read, and the nodes that go, with whether they also stay.

@@ -15,6 +15,7 @@ from tracejit.ir import verify as checker
 from tracejit.ir.graph import Graph
 from tracejit.ir.pprint import format_graph
 from tracejit.ir.target import Target
+from tracejit.passes.batch_steps import batch_steps
 from tracejit.passes.blocks import has_control
 from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
@@ -55,6 +56,7 @@ def tidy(graph: Graph, target: Target) -> Graph:
 
 CONTROL_FLOW: tuple[Pass, ...] = (
     hoist_invariants,
+    batch_steps,
     used_steps,
     lazy_branches,
     select_branches,
