@@ -82,11 +82,20 @@ def test_sizes_of_one():
 
 
 def test_scalars_become_guards_when_needed():
-    f = jit(lambda x, n, s: np.zeros(n) + x * s)
+    f = jit(lambda x, n, s: (x * s,) * n)
     for n, s in [(3, 1.0), (3, 2.0), (4, 1.0), (3, 5.0)]:
-        np.testing.assert_array_equal(f(np.ones(1), n, s), np.full(n, s))
+        np.testing.assert_array_equal(f(np.ones(1), n, s), np.full((n, 1), s))
     assert f.cache_info().compiled == 2
     assert "n == 4" in str(f.explain())
+
+
+def test_a_size_that_is_an_argument_needs_no_guard():
+    f = jit(lambda x, n, s: np.zeros(n) + x[: n - 1].sum() * s)
+    for n, s in [(3, 1.0), (3, 2.0), (4, 1.0), (7, 5.0)]:
+        np.testing.assert_array_equal(f(np.ones(9), n, s), np.full(n, s * (n - 1)))
+    assert f.cache_info().compiled == 1
+    with pytest.raises(ValueError, match="negative"):
+        f(np.ones(9), -2, 1.0)
 
 
 def test_kinds_of_results():
