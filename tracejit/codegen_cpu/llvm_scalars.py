@@ -79,6 +79,7 @@ class LlvmScalars(Scalars):
 
     def __init__(self, context: ModuleContext, builder: ll.IRBuilder, lanes: int = 1) -> None:
         self.context, self.b, self.lanes = context, builder, lanes
+        self.flags: tuple[str, ...] = CONTRACT
 
     def type(self, dtype: np.dtype) -> ll.Type:
         element = element_type(dtype)
@@ -125,7 +126,7 @@ class LlvmScalars(Scalars):
                 "add": self.b.fadd, "sub": self.b.fsub, "mul": self.b.fmul, "div": self.b.fdiv,
             }.get(op)  # fmt: skip
             if float_op is not None:
-                return float_op(x, y, flags=CONTRACT)
+                return float_op(x, y, flags=self.flags)
             return self.emit_call("fmod", (a, b))
         signed = kind == "i"
         integer_op = {

@@ -233,13 +233,12 @@ class StepEmitter:
         if is_inline(step):
             if step.guarded:
                 self.stop_if_failed()
-            tags = self.outline.tags
+            slots = [o.slot for o in step.operands]
+            tags = [{} if s in self.registers else self.outline.tags.get(s, {}) for s in slots]
+            registers = {k for k, s in enumerate(slots) if s in self.registers}
             StraightNest(
-                self.context, self.b, self.sizes, step,
-                [self.address(o.slot) for o in step.operands],
-                [tags.get(o.slot, {}) if o.slot not in self.registers else {}
-                 for o in step.operands],
-                self.fail_if, place,
+                self.context, self.b, self.sizes, step, [self.address(s) for s in slots], tags,
+                registers, self.fail_if, place,
             ).emit()  # fmt: skip
             return
         with self.in_frame(step):

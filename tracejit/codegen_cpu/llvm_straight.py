@@ -15,9 +15,9 @@ from tracejit.codegen_cpu.llvm_body import NestBody, Vars, status_of
 from tracejit.codegen_cpu.llvm_carry import Reduction
 from tracejit.codegen_cpu.llvm_dims import DimEmitter
 from tracejit.codegen_cpu.llvm_memory import Memory
-from tracejit.codegen_cpu.llvm_scalars import I8, I64, LlvmScalars, ModuleContext
+from tracejit.codegen_cpu.llvm_scalars import CONTRACT, I8, I64, LlvmScalars, ModuleContext
 from tracejit.ir.dims import Dim
-from tracejit.ir.loops import Address, Check, Instr, Nest, Put, Take
+from tracejit.ir.loops import Address, Check, Compute, Instr, Load, Nest, Put, Take
 from tracejit.ir.program import INDEX_ERROR
 from tracejit.ir.types import INTP
 
@@ -27,19 +27,21 @@ Tags = Mapping[str, Any]
 class StraightNest(NestBody):
     """Emits one such nest at the end of the builder's block.
 
-    `bases` and `tags` are the pointers of its operands and what their accesses are tagged with;
+    `bases` and `tags` are the pointers of its operands and what their accesses are tagged with,
+    `own` the numbers of those that are variables;
     `fail_if` leaves the function with a status where a condition holds.
     """
 
     def __init__(
         self, context: ModuleContext, b: ll.IRBuilder, sizes: DimEmitter, nest: Nest,
-        bases: list[ll.Value], tags: list[Tags], fail_if: Callable[[ll.Value, ll.Value], None],
-        place: int,
+        bases: list[ll.Value], tags: list[Tags], own: set[int],
+        fail_if: Callable[[ll.Value, ll.Value], None], place: int,
     ) -> None:  # fmt: skip
         self.context, self.b, self.dims, self.nest = context, b, sizes, nest
         self.bases, self.tags, self.fail_if, self.place = bases, tags, fail_if, place
         self.lanes, self.scalar = 1, LlvmScalars(context, b)
         self.axis, self.extents = {}, []
+        self.own, self.carried = own, set[int]()
 
     def emit(self) -> None:
         variables: Vars = {}
@@ -55,6 +57,8 @@ class StraightNest(NestBody):
             address = getattr(instr, "address", None)
             if address is not None:
                 memory.tags = self.tags[address.base]
+                if isinstance(instr, Load) and address.base in self.own:
+                    self.carried.add(instr.var)
             if isinstance(instr, Check):
                 self._place(instr.index, instr.size, variables, check=True)
             elif isinstance(instr, Take):
@@ -63,8 +67,19 @@ class StraightNest(NestBody):
             elif isinstance(instr, Put):
                 pointer = self._chosen(instr, variables, check=False)
                 self.put_at(pointer, 0, instr, variables, self.scalar, memory, None)
+            elif self._accumulates(instr):
+                # An addition is quicker done than a fused one, and here the next waits for it.
+                self.scalar.flags = ()
+                self.instruction(instr, variables, self.scalar, memory, None, None, {})
+                self.scalar.flags = CONTRACT
             else:
                 self.instruction(instr, variables, self.scalar, memory, None, None, {})
+
+    def _accumulates(self, instr: Instr) -> bool:
+        """Whether something is added to what a register holds, or subtracted from it."""
+        if not isinstance(instr, Compute) or instr.op not in ("add", "subtract"):
+            return False
+        return len(self.carried.intersection(instr.args)) == 1
 
     def pointer(self, address: Address, inner: int | None) -> ll.Value:
         return self._moved(address, self.dims(address.offset))
