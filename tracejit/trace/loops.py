@@ -144,6 +144,7 @@ class Body:
             trace.nonnegative.append(self.count - 1)
             trace.nonnegative.append(self.count - 1 - dims.sym(self.symbol))
         self.slots: dict[Place, _Slot] = {}
+        self.kept: list[tuple[_Slot, Any]] = []
         self.carried: list[_Carried] = []
         return {name: self._inside(x, (name,)) for name, x in self.entry.items()}
 
@@ -276,6 +277,7 @@ class Body:
             raise _Again
         number = read(x)
         if number.value is slot.value and slot.kind.scalar:
+            self.kept.append((slot, entry))
             return entry
         kind = joined(slot.kind, number.kind)
         if kind is None:
@@ -376,6 +378,9 @@ class Body:
             results = [as_kind(c.new, c.kind, trace) for c in self.carried]
         initial = [c.initial() for c in self.carried]
         params = [c.stood_for for c in self.carried]
+        for slot, entry in self.kept:
+            # The body may read what it assigns to itself.
+            region.outer_of[slot.value] = as_kind(read(entry).value, slot.kind, trace)
         block, around = region.close("loop", params, results)
         outputs = tuple(Value(v.type) for v in initial)
         attrs = {
