@@ -110,11 +110,14 @@ class _Fuser:
         wanted = dict.fromkeys((group.find(), map) for group, map in requests)
         if len(wanted) > 1:
             wanted = self._unite(value)
+        alone = False
         if len(wanted) == 1:
             ((group, map),) = wanted
-            if self._may_read(node, group, map) and self._join(node, group, map, stored):
+            alone = self._is_better_alone(node, group, map)
+            fits = not alone and self._may_read(node, group, map)
+            if fits and self._join(node, group, map, stored):
                 return
-        if wanted and not stored and self._is_recomputed(node, list(wanted)):
+        if wanted and not (stored or alone) and self._is_recomputed(node, list(wanted)):
             for group, map in wanted:
                 group.copies[node] = None
                 self._request_inputs(node, group, map)
@@ -240,6 +243,31 @@ class _Fuser:
             for write in writes
         )
 
+    def _is_better_alone(self, node: Node, group: Group, map: Map) -> bool:
+        """Whether `node`, which is written in `group`, is better computed in front of it.
+
+        Of what it is made of several values would have to be: those that read, shifted, what the
+        group writes over. One array in between is less than several.
+        """
+        if not any(w.inputs[1] is node.output for w in group.writes):
+            return False
+        before: dict[Node, None] = {}
+        pending = [(node, map)]
+        seen = {node}
+        while pending and len(before) < 2:
+            inner, at = pending.pop()
+            if not self._may_read(inner, group, at):
+                before[inner] = None
+                continue
+            for value, here in self.costs.operands(inner, at):
+                source = self.producer.get(value)
+                if source is None or source in seen or value in self.stored:
+                    continue
+                if OPS[source.op].elementwise:
+                    seen.add(source)
+                    pending.append((source, here))
+        return len(before) > 1
+
     def _is_aligned(self, write: Node, value: Value, at: Map, group: Group) -> bool:
         """Whether `value` is read where `write` replaces it, element by element, or elsewhere."""
         base, there = write.inputs[0], group.maps[write.output]
@@ -357,7 +385,7 @@ class _Fuser:
         if self.costs.is_cheap(node):
             return True
         (group, first), *others = wanted
-        if not others or not all(g is group and _is_shifted(m, first) for g, m in others):
+        if not others or not all(g is group and maps.is_shifted(m, first) for g, m in others):
             return False
         if not self._free_of_recomputation(node, group, first):
             return False
@@ -376,7 +404,7 @@ class _Fuser:
                 if group is other or pair in tried:
                     continue
                 tried.add(pair)
-                renaming = _axis_renaming(map, other_map)
+                renaming = maps.axis_renaming(map, other_map)
                 if renaming is not None and self._merge(group, other, renaming):
                     break  # the maps of the group have changed
             else:
@@ -401,10 +429,11 @@ class _Fuser:
         into.members.update(group.members)
         into.copies.update(group.copies)
         for value, map in group.maps.items():
-            into.maps[value] = _rename(map, renaming)
+            into.maps[value] = maps.rename(map, renaming)
         for value, requests in self.requests.items():
             self.requests[value] = [
-                (into, _rename(m, renaming)) if g.find() is group else (g, m) for g, m in requests
+                (into, maps.rename(m, renaming)) if g.find() is group else (g, m)
+                for g, m in requests
             ]
         group.stands_for = into
         self.order.merged(group, into)
@@ -463,25 +492,3 @@ def _range(entry: Entry, group: Group) -> tuple[Dim, Dim]:
         return start, start
     far = start + (group.extents[axis] - 1) * step
     return (start, far) if step > 0 else (far, start)
-
-
-def _is_shifted(map: Map, other: Map) -> bool:
-    """Whether two maps differ in where they start alone."""
-    return all(a == b and s == t for (a, _, s), (b, _, t) in zip(map, other, strict=True))
-
-
-def _axis_renaming(map: Map, other: Map) -> dict[int, int] | None:
-    """The renaming of nest axes that turns `map` into `other`, if it is one-to-one."""
-    renaming: dict[int, int] = {}
-    for (a, start, step), (b, other_start, other_step) in zip(map, other, strict=True):
-        if (start, step) != (other_start, other_step) or (a is None) != (b is None):
-            return None
-        if a is None or b is None:
-            continue
-        if renaming.setdefault(a, b) != b:
-            return None
-    return renaming if len(set(renaming.values())) == len(renaming) else None
-
-
-def _rename(map: Map, renaming: dict[int, int]) -> Map:
-    return tuple((None if a is None else renaming[a], s, t) for a, s, t in map)

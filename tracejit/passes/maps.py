@@ -119,6 +119,28 @@ def is_plain(map: Map, shape: Shape, extents: Mapping[int, Dim] | Sequence[Dim])
     return True
 
 
+def is_shifted(map: Map, other: Map) -> bool:
+    """Whether two maps differ in where they start alone."""
+    return all(a == b and s == t for (a, _, s), (b, _, t) in zip(map, other, strict=True))
+
+
+def axis_renaming(map: Map, other: Map) -> dict[int, int] | None:
+    """The renaming of nest axes that turns `map` into `other`, if it is one-to-one."""
+    renaming: dict[int, int] = {}
+    for (a, start, step), (b, other_start, other_step) in zip(map, other, strict=True):
+        if (start, step) != (other_start, other_step) or (a is None) != (b is None):
+            return None
+        if a is None or b is None:
+            continue
+        if renaming.setdefault(a, b) != b:
+            return None
+    return renaming if len(set(renaming.values())) == len(renaming) else None
+
+
+def rename(map: Map, renaming: dict[int, int]) -> Map:
+    return tuple((None if a is None else renaming[a], s, t) for a, s, t in map)
+
+
 VIEWS = frozenset({"transpose", "broadcast_to", "slice", "reshape"})
 
 FREE = frozenset({"const", "size", "iota"})
