@@ -37,10 +37,11 @@ def as_nonnegative(difference: Dim, relation: str) -> list[Dim]:
 
     That two dims differ is said by no such list.
     """
-    return {
+    parts: dict[str, list[Dim]] = {
         ">=": [difference], ">": [difference - 1], "<=": [-difference], "<": [-difference - 1],
         "==": [difference, -difference], "!=": [-1],
-    }[relation]  # fmt: skip
+    }  # fmt: skip
+    return parts[relation]
 
 
 class Assumptions:

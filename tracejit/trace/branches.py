@@ -128,8 +128,8 @@ class Sides:
         lists: list[list[Value]] = []
         for k, side in enumerate(self.sides):
             with reopened(side.region):
-                results = [as_kind(pair[k], pair[2], self.trace) for pair in self.merges]
-            results += [pair[k] for pair in arrays]
+                results = [as_kind((a, b)[k], kind, self.trace) for a, b, kind in self.merges]
+            results += [(a, b)[k] for a, b, _ in arrays]
             lists.append(results + [pair[k] for pair in draws])
         outputs = self._node(lists)
         count = len(self.merges)
@@ -198,8 +198,8 @@ class Sides:
     def _one_sided(self, name: str, a: Any, b: Any) -> Any:
         """A variable that only one side gives a value, or neither may have."""
         if isinstance(a, Maybe) and isinstance(b, Maybe):
-            parts = [(a.value, b.value), (a.flag, b.flag)]
-            return Maybe(*(self._merge(name, x, y) for x, y in parts), a.why)
+            value = self._merge(name, a.value, b.value)
+            return Maybe(value, self._merge(name, a.flag, b.flag), a.why)
         if isinstance(a, Maybe) and not isinstance(b, Undefined):
             return Maybe(self._merge(name, a.value, b), self._merge(name, a.flag, True), a.why)
         if isinstance(b, Maybe) and not isinstance(a, Undefined):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import types
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from tracejit import errors
 from tracejit.ir import dims
 from tracejit.trace import prim, views
-from tracejit.trace.context import current, fail
+from tracejit.trace.context import current, fail, tracing
 from tracejit.trace.registry import FUNCTIONS
 from tracejit.trace.size import Size, as_dim, wrap
 from tracejit.trace.tensor import Tensor, describe, from_value
@@ -25,12 +26,19 @@ BUILTINS: dict[Any, Callable[..., Any]] = {}
 """Builtin -> what answers for it inside a trace."""
 
 
+def _operand(x: Any) -> Any:
+    """An argument whose items can be looked at: a generator gives them only once."""
+    if isinstance(x, types.GeneratorType) and tracing():
+        return list(x)
+    return prim.lift(x) if isinstance(x, np.ndarray) else x
+
+
 def _builtin(original: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function that takes over when its first argument (or any in a list) is traced."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         def hooked(*args: Any, **kwargs: Any) -> Any:
-            args = tuple(prim.lift(a) if isinstance(a, np.ndarray) else a for a in args)
+            args = tuple(_operand(a) for a in args)
             if any(map(prim.any_traced, args)):
                 return function(*args, **kwargs)
             return original(*args, **kwargs)
@@ -183,12 +191,22 @@ _builtin(max)(_extremum("max"))
 
 @_builtin(any)
 def _any(items: Any) -> Any:
-    return FUNCTIONS[np.any](items) if isinstance(items, Tensor) and items.ndim == 1 else any(items)
+    return _combined("logical_or", FUNCTIONS[np.any], items)
 
 
 @_builtin(all)
 def _all(items: Any) -> Any:
-    return FUNCTIONS[np.all](items) if isinstance(items, Tensor) and items.ndim == 1 else all(items)
+    return _combined("logical_and", FUNCTIONS[np.all], items)
+
+
+def _combined(op: str, whole: Callable[..., Any], items: Any) -> Any:
+    """`any` and `all`, which look at numbers one by one."""
+    if isinstance(items, Tensor) and items.ndim == 1:
+        return from_value(whole(items).value, bool)
+    found: Any = op == "logical_and"
+    for item in items:
+        found = prim.elementwise(op, found, _bool(item))
+    return from_value(prim.lift(found).value, bool)
 
 
 def python_type(x: Any) -> type:

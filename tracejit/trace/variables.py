@@ -59,7 +59,7 @@ class Kind:
     NumPy scalar or Python number from an array of rank 0."""
 
     type: TensorType
-    weak: type | None
+    weak: Any
     scalar: bool
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ def read(x: Any) -> Number:
     return Number(value, Kind(value.type, weak_type(x, tensor), tensor.scalar), x)
 
 
-def weak_type(x: Any, lifted: Tensor) -> type | None:
+def weak_type(x: Any, lifted: Tensor) -> Any:
     """The Python type of a Python number, a bool among them."""
     is_bool = type(x) is bool or (isinstance(x, Tensor) and x.weak is bool)
     return bool if is_bool else lifted.weak

@@ -62,6 +62,20 @@ def empty(
     return filled(shape, 0, dtype or float, order)
 
 
+@implements(np.ndarray, creator=True)
+def ndarray(
+    shape: Any, dtype: Any = float, buffer: Any = None, offset: int = 0, strides: Any = None,
+    order: str | None = None,
+) -> Tensor:  # fmt: skip
+    if buffer is not None or strides is not None or offset:
+        fail(
+            errors.UnsupportedError,
+            "np.ndarray on other memory is not supported inside a jitted function",
+            "np.empty(shape, dtype), or slices and x.reshape(...) of an array",
+        )
+    return empty(shape, dtype, order or "C")
+
+
 @implements(np.full, creator=True)
 def full(
     shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None,
