@@ -459,11 +459,16 @@ def test_errors_name_the_line_in_the_body(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_an_index_out_of_bounds_names_the_line_in_the_body(mode: str) -> None:
     def build(x: np.ndarray, k: np.ndarray) -> Any:
-        return tracejit.scan(lambda i: x[i], k)
+        def body(i: Any, s: Any) -> Any:
+            s = s + 1
+            return s + x[i]  # the line
+
+        return tracejit.scan(body, k, 0.0)
 
     x, k = np.arange(4.0), np.array([0, 3, 4, 1])
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="out of bounds") as caught:
         run(mode, build, x, k)
+    assert mode == "plain" or "return s + x[i]  # the line" in str(caught.value)
 
 
 @pytest.mark.parametrize("mode", MODES)

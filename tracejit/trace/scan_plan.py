@@ -105,7 +105,10 @@ class Plan:
         else:
             left, right = as_dim(n), as_dim(length)
             assert left is not None and right is not None
-            enough = current().decide(left, "<=", right, f"the number of steps of {self.name}")
+            trace = current()
+            enough = trace.decide(left, "<=", right, f"the number of steps of {self.name}")
+            if enough and not trace.is_local(right - left):
+                trace.assumed.append(trace.canonical(right - left))
         if enough:
             return
         taps = f" with taps {list(sequence.taps)}" if sequence.taps != (0,) else ""
