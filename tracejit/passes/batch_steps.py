@@ -28,7 +28,7 @@ from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Node, Value, free_symbols_of, producers
 from tracejit.ir.opdef import OPS
 from tracejit.ir.target import Target
-from tracejit.passes.batching import Batch, Row, can_batch, row_of
+from tracejit.passes.batching import Batch, can_batch
 from tracejit.passes.blocks import has_control, keep_outputs, linear_in
 from tracejit.passes.chains import CONTROL
 from tracejit.passes.cse import cse
@@ -37,6 +37,7 @@ from tracejit.passes.hoist_invariants import Invariants, inside_blocks, is_known
 from tracejit.passes.maps import VIEWS
 from tracejit.passes.rewrite import can_fail, has_effects, is_planned, substitute_inputs
 from tracejit.passes.simplify import simplify
+from tracejit.passes.stacks import Stack, row_of, stacks_of
 
 FEWEST_STEPS = 4
 """Fewer steps than this are not worth the trouble."""
@@ -83,15 +84,6 @@ class _Walk:
         return graph
 
 
-@dataclass(frozen=True)
-class _Stack:
-    """Carried value `number`, of which each step writes the part `row` and reads no other."""
-
-    number: int
-    write: Node
-    row: Row
-
-
 class _Batching:
     """One loop."""
 
@@ -113,7 +105,7 @@ class _Batching:
         if few or not is_known(self.count, self.facts):
             return None
         self.same = Invariants(self.loop, self.facts)
-        self.stacks = self.find_stacks()
+        self.stacks = stacks_of(self.loop)
         self.sources = dict(self.same.outer)
         for number in self.stacks:
             self.sources[self.block.params[number]] = self.loop.inputs[number]
@@ -132,33 +124,6 @@ class _Batching:
         return self.rebuilt(needed, leaving)
 
     # What is known about the body.
-
-    def find_stacks(self) -> dict[int, _Stack]:
-        """The carried values of which no step sees what another one has written."""
-        found = {}
-        for number in range(self.loop.attrs["carried"]):
-            param, result = self.block.params[number], self.block.results[number]
-            write = self.producer.get(result)
-            if write is None or write.op != "update" or write.inputs[0] is not param:
-                continue
-            row = row_of(write, self.symbol)
-            if row is None or param is write.inputs[1]:
-                continue
-            if [v for v in self.block.results if v is param or v is result] != [result]:
-                continue
-            if all(self.sees_only(n, write, row) for n in self.block.nodes):
-                found[number] = _Stack(number, write, row)
-        return found
-
-    def sees_only(self, node: Node, write: Node, row: Row) -> bool:
-        """Whether `node` reads no part of a stack but the one that its own step writes."""
-        if node is write:
-            return True
-        if write.output in node.inputs:
-            return False
-        if write.inputs[0] not in node.inputs:
-            return True
-        return node.op == "slice" and row_of(node, self.symbol) == row
 
     def find_apart(self) -> None:
         """The values that differ from step to step and depend on no other step.
@@ -202,7 +167,7 @@ class _Batching:
 
     # What is done about it.
 
-    def may_leave(self, stack: _Stack) -> bool:
+    def may_leave(self, stack: Stack) -> bool:
         """Whether a stack can be written at once, and that is better than row by row."""
         if can_fail(self.loop) or has_effects(self.loop):
             return False

@@ -8,35 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.ir import dims
 from tracejit.ir.dims import Dim, Shape
 from tracejit.ir.graph import Node, Value, free_symbols_of
 from tracejit.ir.opdef import OPS
-from tracejit.passes.blocks import linear_in
+from tracejit.passes.stacks import Row
 from tracejit.source import Loc
 
 INT64 = np.dtype(np.int64)
-
-
-@dataclass(frozen=True)
-class Row:
-    """The part of an array that step k reads or writes: `first + k * step` along `axis`."""
-
-    axis: int
-    first: Dim
-    step: int
-
-
-def row_of(node: Node, symbol: str) -> Row | None:
-    """Which part a `slice` or `update` is about, if it is one of these parts."""
-    starts, sizes, steps = (node.attrs[k] for k in ("starts", "sizes", "steps"))
-    axes = [k for k, d in enumerate(starts) if symbol in dims.free_symbols(d)]
-    if len(axes) != 1 or sizes[axes[0]] != 1 or symbol in free_symbols_of(tuple(sizes)):
-        return None
-    found = linear_in(starts[axes[0]], symbol)
-    if found is None or steps[axes[0]] != 1:
-        return None
-    return Row(axes[0], *found)
 
 
 def can_batch(node: Node, symbol: str, apart: Sequence[bool]) -> bool:

@@ -20,6 +20,7 @@ from tracejit.passes.blocks import has_control
 from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
 from tracejit.passes.fuse import fuse
+from tracejit.passes.fuse_loops import fuse_loops
 from tracejit.passes.hoist_invariants import hoist_invariants
 from tracejit.passes.lazy_branches import lazy_branches
 from tracejit.passes.readback import read_back
@@ -57,6 +58,7 @@ def tidy(graph: Graph, target: Target) -> Graph:
 CONTROL_FLOW: tuple[Pass, ...] = (
     hoist_invariants,
     batch_steps,
+    fuse_loops,
     used_steps,
     lazy_branches,
     select_branches,
