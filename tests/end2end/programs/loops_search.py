@@ -297,7 +297,7 @@ def balanced(brackets):
             return False, deepest
         if depth > deepest:
             deepest = depth
-    return depth == 0, deepest
+    return bool(depth == 0), deepest
 
 
 def floats(count: int = 1, *others: Any) -> Any:
