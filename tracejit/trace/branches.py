@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,6 +133,8 @@ class Sides:
             results += [(a, b)[k] for a, b, _ in arrays]
             lists.append(results + [pair[k] for pair in draws])
         outputs = self._node(lists)
+        for side in self.sides:
+            side.region.keep_notes()
         count = len(self.merges)
         for (_, _, change), value in zip(arrays, outputs[count:], strict=False):
             change.cell.write(value)
@@ -484,11 +487,21 @@ def choose(condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]
     if isinstance(holds, bool):
         return then() if holds else otherwise()
     sides = Sides(holds)
+    cells = [c for f in (then, otherwise) for c in getattr(f, "__closure__", None) or ()]
+    kept = protected([c.cell_contents for c in cells if not _is_empty(c)])
     try:
         for function in (then, otherwise):
-            sides.open()
+            sides.open(kept)
             sides.shut({"the value": function()})
         return sides.merged()["the value"]
     except BaseException:
         sides.give_up()
         raise
+
+
+def _is_empty(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return True
+    return False

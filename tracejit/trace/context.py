@@ -38,6 +38,7 @@ class Trace(Assumptions):
         self.name = name
         super().__init__()
         self.cells: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._cells = 0
         self.captures: dict[int, tuple[np.ndarray, Any]] = {}
         self.scalar_values: dict[Value, Any] = {}
         self.draws: Value | None = None
@@ -46,6 +47,12 @@ class Trace(Assumptions):
         self.has_generators = self.has_blocks = self.raised = False
         self.closed = False
         self.provenance: Any = None
+
+    def enter(self, cell: Any) -> int:
+        """Keep track of a piece of memory; its number."""
+        self.cells.add(cell)
+        self._cells += 1
+        return self._cells
 
     # Nodes.
 

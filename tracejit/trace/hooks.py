@@ -127,10 +127,10 @@ def item(x: Any, index: Any) -> Any:
     getter = type(x).__dict__.get("__getitem__")
     if type(getter) is types.FunctionType:
         return call(getter, x, index)
+    if isinstance(index, (Size, Tensor)) and isinstance(x, (list, tuple, dict)):
+        index = operator.index(index)
     found = x[index]
     if isinstance(x, (list, tuple, dict)):
-        if isinstance(index, (Size, Tensor)):
-            index = operator.index(index)
         _provenance().read_item(x, index, found)
     return found
 
@@ -235,6 +235,8 @@ def call(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         special = implementation = None
     if fn is getattr or fn is setattr:
         return _by_name(fn, *args)
+    if fn is next and args:
+        check_change(args[0], "an iterator")
     if special is not None:
         _read_containers(args)
         return special(*args, **kwargs)

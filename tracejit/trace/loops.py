@@ -213,6 +213,7 @@ class Body:
         if start is not None and now is not None and draws:
             kind = Kind(start.type, None, True)
             self.carried.append(_Carried(start, _given(region.outer_of[start]), now, kind))
+        region.keep_notes()
         outputs = self._node(region, 0 if go is not None else None)
         for carried, value in zip(self.carried, outputs, strict=True):
             if carried.cell is not None:
@@ -269,9 +270,13 @@ class Body:
             # An array, which was left as it is until the body gave the variable another one.
             if same_number(entry, x):
                 return entry
-            kind = joined(read(entry).kind, read(x).kind)
+            kind = joined(_kind_before(entry), read(x).kind)
             if kind is None:
-                return self._own(x)
+                # It may be assigned before it is read; if not, that shows in another pass.
+                self.entry[name] = Undefined(
+                    "a loop changes its shape from step to step, or assigns it before it reads it"
+                )
+                raise _Again
             self._check_rotation(name, x)
             self.kinds[place] = kind
             raise _Again
@@ -418,6 +423,13 @@ def _kind_of(x: Any) -> Kind | None:
     except errors.TracejitError:
         return None
     return Kind(tensor.type, weak_type(x, tensor), tensor.scalar)
+
+
+def _kind_before(x: Any) -> Kind:
+    """The kind of an array before the loop, read or not."""
+    if isinstance(x, Tensor) and not x.path:
+        return Kind(x.cell.trace.refreshed(x.cell.value).type, x.weak, x.scalar)
+    return read(x).kind
 
 
 def _nothing_like(x: Any) -> Any:

@@ -24,6 +24,7 @@ from tracejit.trace.layout import Decisions, Order, Strides, reshaped
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container
 from tracejit.trace.size import Size, as_dim
 from tracejit.trace.tensor import Cell, Tensor, ViewStep
+from tracejit.trace.variables import Undefined
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,12 @@ def _classify(value: Any, path: str) -> TreeDef | None:
 
 def _check_constant(leaf: Any) -> None:
     """Traced values inside an object that nothing takes apart would escape."""
+    if isinstance(leaf, Undefined):
+        fail(
+            errors.ControlFlowError,
+            f"what is returned may have no value: {leaf.why}",
+            "give the variable a value in front of the branch or loop, of one shape in all steps",
+        )
     held = vars(leaf) if hasattr(leaf, "__dict__") and not isinstance(leaf, type) else {}
     items = list(leaf) if isinstance(leaf, (set, tuple, list)) else []
     items += list(leaf.values()) if isinstance(leaf, dict) else []

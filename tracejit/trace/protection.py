@@ -5,7 +5,7 @@ A list that a loop grows would be one item longer however many steps there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tracejit import errors
@@ -29,6 +29,8 @@ def protected(values: Iterable[Any]) -> set[int]:
                 following.extend(x)
             elif isinstance(x, tuple):
                 following.extend(x)
+            elif isinstance(x, Iterator):
+                found.add(id(x))
             elif isinstance(x, dict):
                 found.add(id(x))
                 following.extend(x.values())

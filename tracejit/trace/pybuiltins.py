@@ -101,7 +101,8 @@ def _bool(x: Any) -> Any:
         return bool(x)
     if x.ndim:
         return x.__bool__()
-    return x if x.dtype == np.bool_ else prim.elementwise("not_equal", x, 0)
+    found = x if x.dtype == np.bool_ else prim.elementwise("not_equal", x, 0)
+    return from_value(found.value, bool)
 
 
 @_builtin(len)

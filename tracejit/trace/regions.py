@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tracejit.ir.builder import Builder
 from tracejit.ir.graph import Graph, Node, Value
@@ -40,7 +41,8 @@ class Region:
         self.builder = Builder()
         self.builder.constants = trace.root.constants
         self.outer_of: dict[Value, Value] = {}
-        self._before: list[tuple[Cell, Value, int, int]] = []
+        self._before: list[tuple[Cell, Value, int, int, Any]] = []
+        self._notes: list[tuple[Cell, Any]] = []
         self._inside: dict[Cell, Value] = {}
         self.protected: Collection[int] = frozenset()
         self._facts = len(trace.nonnegative)
@@ -48,12 +50,14 @@ class Region:
             trace.draws = trace.builder.const(0, INTP)
         self._draws = self._inside_draws = trace.draws
         self._last_draws = trace.draws
-        for cell in list(trace.cells):
+        # In the order in which they were made, so that the same code gives the same graph.
+        for cell in sorted(trace.cells, key=lambda cell: cell.number):
             if cell.trace is not trace or cell.scalar or cell.origin == "captured":
                 continue
             outer = trace.refreshed(cell.value)
             inner = Value(outer.type, outer.hint)
-            self._before.append((cell, cell.value, cell.version, cell.writes))
+            notes = cell.fixed, cell.watched
+            self._before.append((cell, cell.value, cell.version, cell.writes, notes))
             self._inside[cell] = inner
             self.outer_of[inner] = outer
             cell.value = inner
@@ -100,10 +104,19 @@ class Region:
         trace.builder = self.outer
         del trace.nonnegative[self._facts :]
         self._last_draws, trace.draws = trace.draws, self._draws
-        for cell, value, version, writes in self._before:
+        for cell, value, version, writes, notes in self._before:
             cell.value, cell.writes = value, writes
             # What was read inside is not what a read outside sees.
             cell.version = max(version, cell.version) + 1
+            if notes != (cell.fixed, cell.watched):
+                self._notes.append((cell, (cell.fixed, cell.watched)))
+                cell.fixed, cell.watched = notes
+
+    def keep_notes(self) -> None:
+        """What was found out inside about arrays of the code around holds behind the block too."""
+        for cell, (fixed, watched) in self._notes:
+            cell.fixed = cell.fixed or fixed
+            cell.watched = tuple(dict.fromkeys((*cell.watched, *watched)))
 
     def close(
         self, name: str, params: Sequence[Value], results: Sequence[Value]

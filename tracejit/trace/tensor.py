@@ -53,7 +53,7 @@ class Cell:
     watched: tuple[tuple[Cell, int], ...] = ()
 
     def __post_init__(self) -> None:
-        self.trace.cells.add(self)
+        self.number = self.trace.enter(self)
 
     def write(self, value: Value) -> None:
         self.value = value

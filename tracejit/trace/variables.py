@@ -94,7 +94,7 @@ def is_concrete(x: Any) -> bool:
 
 def read(x: Any) -> Number:
     """A number or array as it is now, in the block being traced."""
-    tensor = prim.lift(x)
+    tensor: Tensor = prim.lift(x)
     value = current().refreshed(tensor.value)
     return Number(value, Kind(value.type, weak_type(x, tensor), tensor.scalar), x)
 

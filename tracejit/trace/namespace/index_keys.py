@@ -277,7 +277,9 @@ def _place(index: Any, size: Any, axis: int) -> Dim | Tensor:
     traced index, which is checked there."""
     try:
         return position(index, size, axis)
-    except errors.UndecidedError:
+    except (errors.UndecidedError, errors.TracedIndexError):
+        if not current().regions:
+            raise
         return lift(index)
 
 
