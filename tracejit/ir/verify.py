@@ -265,7 +265,7 @@ class _Verifier:
             return
         operands, variadic = _operands(record)
         surplus = [key for key in node.attrs if key not in operands and key not in SIZE_ATTRS]
-        self.require(not surplus, f"takes no attribute {', '.join(surplus)}")
+        self.require(not surplus or _takes_any(record), f"takes no attribute {', '.join(surplus)}")
         if variadic:
             self.require(bool(types), "at least one input is needed")
         else:
@@ -306,6 +306,13 @@ def _hashable(attr: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+@cache
+def _takes_any(record: OpDef) -> bool:
+    """Whether the reference of a record passes its attributes on."""
+    found = inspect.signature(record.evaluate) if record.kind == "library" else None
+    return found is not None and any(p.kind == p.VAR_KEYWORD for p in found.parameters.values())
 
 
 @cache
