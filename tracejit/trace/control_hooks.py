@@ -14,7 +14,7 @@ import numpy as np
 from tracejit import errors
 from tracejit.trace import prim
 from tracejit.trace.branches import branch, choose, require, truth
-from tracejit.trace.context import current, fail, tracing
+from tracejit.trace.context import current, fail, tracing, user_loc
 from tracejit.trace.loops import AfterLoop
 from tracejit.trace.registry import FUNCTIONS
 from tracejit.trace.repeat import loop, negated, while_
@@ -134,13 +134,9 @@ def defined(x: Any, name: str) -> Any:
     if type(x) is AfterLoop:
         x = x.settled()
     if type(x) is Maybe:
-        require(
-            x.flag,
-            UnboundLocalError(
-                f"cannot access local variable '{name}' where it is not associated with a value: "
-                + x.why
-            ),
-        )
+        what = f"cannot access local variable '{name}' where it is not associated with a value"
+        text = str(errors.TraceError(f"{what}: {x.why}", loc=user_loc()))
+        require(x.flag, UnboundLocalError(text))
         return x.value
     if isinstance(x, Undefined):
         if not tracing() or x is UNDEFINED:

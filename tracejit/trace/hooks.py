@@ -27,7 +27,7 @@ from tracejit.trace.protection import check_change
 from tracejit.trace.pybuiltins import BUILTINS, spelled
 from tracejit.trace.registry import CALLABLES, CREATORS, FUNCTIONS, METHODS, SUBSCRIPTS
 from tracejit.trace.size import Size
-from tracejit.trace.tensor import OUTSIDE, Tensor, describe
+from tracejit.trace.tensor import OUTSIDE, Tensor, concrete, describe
 
 _STDLIB = os.path.join(sysconfig.get_paths()["stdlib"], "")
 _SITE = tuple(
@@ -127,7 +127,9 @@ def item(x: Any, index: Any) -> Any:
     getter = type(x).__dict__.get("__getitem__")
     if type(getter) is types.FunctionType:
         return call(getter, x, index)
-    if isinstance(index, (Size, Tensor)) and isinstance(x, (list, tuple, dict)):
+    if isinstance(x, dict):
+        index = _key(index)
+    elif isinstance(index, (Size, Tensor)) and isinstance(x, (list, tuple)):
         index = operator.index(index)
     found = x[index]
     if isinstance(x, (list, tuple, dict)):
@@ -142,8 +144,19 @@ def set_item(new: Any, x: Any, index: Any) -> None:
             x = prim.lift(x)
         elif not isinstance(x, Tensor):
             check_change(x, f"a {type(x).__name__}")
+            if isinstance(x, dict):
+                index = _key(index)
             _check_store(new, x, index, f"an item of a {type(x).__name__}")
     x[index] = new
+
+
+def _key(x: Any) -> Any:
+    """A key of a dict: a traced number is one only by its value."""
+    if isinstance(x, tuple):
+        return tuple(map(_key, x))
+    if isinstance(x, Size):
+        return x.__index__()
+    return concrete(x, "the key of a dict", OUTSIDE) if isinstance(x, Tensor) else x
 
 
 def delete_item(x: Any, index: Any) -> None:
@@ -374,6 +387,8 @@ def _method_of_container(provenance: Provenance, owner: Any, name: str, args: An
         provenance.read_whole(owner)
         return
     check_change(owner, f"a {type(owner).__name__}")
+    if type(owner) is set or name == "setdefault":
+        args = tuple(map(_key, args[:1]))  # Raises where it has no value.
     if provenance.is_known(owner):
         what = f"a {type(owner).__name__}"
         if prim.any_traced(args):
