@@ -150,8 +150,9 @@ def _names(program: Program) -> dict[int, str]:
     names |= {slot: f"c{slot}" for slot, _ in program.constants}
     results = (b for b in program.buffers if b.result)
     names |= {b.slot: f"result {k}" for k, b in enumerate(results)}
-    temporaries = (b for b in program.buffers if not b.result)
-    return names | {b.slot: f"t{b.slot}" for b in temporaries}
+    slots = [b.slot for b in program.buffers if not b.result]
+    slots += [step.slot for step in program.walk() if isinstance(step, Allocate)]
+    return names | {slot: f"t{slot}" for slot in slots}
 
 
 def _title(step: Step, names: Mapping[int, str]) -> str:
