@@ -289,7 +289,7 @@ class Lowering(Arena):
         for value, map in element_reads(node):
             places.setdefault(self.memory[value].slot, []).append((value, map))
         found = {}
-        for value in last.intersection(node.inputs):
+        for value in [v for v in dict.fromkeys(node.inputs) if v in last]:
             ref = self.memory[value]
             buffer = self.buffers.get(ref.slot)
             if buffer is None or buffer.result or buffer.called or not ref.contiguous:
