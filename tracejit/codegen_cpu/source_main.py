@@ -123,7 +123,7 @@ class MainSource(StepSource):
             place = places[buffer.place]
             text = self.arena if place == "0" else f"{self.arena} + {place}"
             self.line(f"frame[{buffer.slot}] = {text}", self.slot_names[buffer.slot])
-        self.define_pointers(b.slot for b in ready if b.slot not in self.layout.small)
+        self.define_pointers(b.slot for b in ready)
 
     def _finish(self) -> None:
         self.fail_if("frame[0] != DONE", "frame[0]")

@@ -24,6 +24,7 @@ from tracejit.ir.program import (
     MEMORY_ERROR,
     MISS,
     SIZE_ERROR,
+    Allocate,
     Program,
 )
 from tracejit.ir.scalar import COMPLEX_FUNCTIONS, MATH_FUNCTIONS
@@ -84,9 +85,10 @@ class ProgramSource:
         results = [r.ref.slot for r in self.program.results if r.ref.slot not in found]
         for k, slot in enumerate(dict.fromkeys(results)):
             found[slot] = hints.get(slot) or ("out" if len(set(results)) == 1 else f"out{k}")
-        for buffer in self.program.buffers:
-            if buffer.slot not in found:
-                found[buffer.slot] = hints.get(buffer.slot) or f"temp{buffer.slot}"
+        allocated = (s.slot for s in self.program.walk() if isinstance(s, Allocate))
+        for slot in (*(b.slot for b in self.program.buffers), *allocated):
+            if slot not in found:
+                found[slot] = hints.get(slot) or f"temp{slot}"
         return found
 
     def text(self) -> str:

@@ -57,7 +57,9 @@ class StepSource:
         self.kept: list[str] = []
         self.outside_symbols = outside_symbols(self.program)
         scalar = {x for step in self.program.walk() for x in scalar_accesses(step)}
-        small = {slot for slot, _ in scalar if slot in self.layout.small}
+        # One number, not two small ones beside each other.
+        several = {s for s, d in scalar if d.itemsize != self.layout.small_bytes.get(s)}
+        small = {slot for slot, _ in scalar if slot in self.layout.small} - several
         self.registers = Registers(self.names, {s: self.slot_names[s] for s in sorted(small)})
         self.scalar_memory = sorted(
             (x for x in scalar if x[0] not in small), key=lambda x: (x[0], x[1].str)
@@ -65,7 +67,7 @@ class StepSource:
         self.pointers: dict[tuple[int, np.dtype], str] = {}
         outside = [x for step in outside_steps(self.program) for x in accesses(step)]
         given = [(r.ref.slot, r.ref.dtype, False) for r in self.program.given]
-        self.outside_slots = {slot for slot, _, _ in (*outside, *given)}
+        self.outside_slots = {slot for slot, _, _ in (*outside, *given)} | several
         self.homes = {(slot, dtype): "" for slot, dtype, _ in (*outside, *given) if slot in small}
 
     def _loops(self) -> list[Loop]:
