@@ -168,6 +168,20 @@ def test_what_would_take_more_memory_stays() -> None:
     assert "exp" in body_of(after)
 
 
+def test_what_would_take_more_memory_on_the_way_stays() -> None:
+    """All distances at once would be a cube."""
+
+    def body(b: Ops, d: Value, x: Value) -> Value:
+        apart = b.subtract(x, row(b, x, K))
+        return put(b, d, b.sum(b.multiply(apart, b.exp(apart)), axes=(1,)), K)
+
+    def build(o: Ops, d: Value, x: Value) -> Any:
+        return loop(o, body, [d], [x], N)
+
+    after = batched(graph(build, "f8[n, n]", "f8[n, m]"))
+    assert "exp" in body_of(after)
+
+
 def test_loops_that_stay_as_they_are() -> None:
     def body(b: Ops, s: Value, go: Value, x: Value) -> Any:
         return b.add(s, b.exp(row(b, x, K))), go

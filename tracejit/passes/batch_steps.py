@@ -200,7 +200,8 @@ class _Batching:
     def pays(self, node: Node) -> bool:
         """Whether it is better to do `node` for all steps at once and to store what it gives."""
         value = node.outputs[0]
-        if axes_of(value) > self.width[value]:
+        wide = any(axes_of(v) > self.width[v] for n in self.chain(value) for v in n.outputs)
+        if wide:
             return False
         if node.op == "matmul":
             return True

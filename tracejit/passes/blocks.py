@@ -191,6 +191,7 @@ class Feeds:
 
     def __init__(self) -> None:
         self._inputs: dict[tuple[Node, int], frozenset[int]] = {}
+        self._sizes: dict[Node, frozenset[str]] = {}
 
     def inputs(self, node: Node, number: int) -> frozenset[int]:
         """The numbers of the inputs that output `number` of a control node needs.
@@ -240,7 +241,9 @@ class Feeds:
             else:
                 pending += maker.inputs
             if definers:
-                named = mentioned_symbols(maker)
+                if maker not in self._sizes:
+                    self._sizes[maker] = mentioned_symbols(maker)
+                named = self._sizes[maker]
                 pending += [definers[s].outputs[0] for s in named if s in definers]
         return seen.intersection(block.params)
 

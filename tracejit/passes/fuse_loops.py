@@ -46,7 +46,9 @@ def _fused(graph: Graph, target: Target) -> Graph:
     results = set(graph.results)
     at = 0
     while at < len(nodes):
-        partners = [k for k in range(at) if _alike(nodes[k], nodes[at])]
+        partners = []
+        if nodes[at].op == "loop":
+            partners = [k for k in range(at) if _alike(nodes[k], nodes[at])]
         for k in reversed(partners[-MOST_PARTNERS:]):
             found = _Pair(nodes, k, at, results).fused()
             if found is not None:
