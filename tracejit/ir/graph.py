@@ -157,25 +157,41 @@ def free_symbols_of(attr: Any) -> frozenset[str]:
     """The size symbols in an attribute."""
     if isinstance(attr, Expr):
         return attr.symbols
-    return (
-        frozenset().union(*map(free_symbols_of, attr)) if isinstance(attr, tuple) else frozenset()
-    )
+    if not isinstance(attr, tuple):
+        return _NONE
+    found: set[str] = set()
+    for entry in attr:
+        if type(entry) is not int:
+            found |= free_symbols_of(entry)
+    return frozenset(found)
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def mentioned_symbols(node: Node) -> frozenset[str]:
     """The size symbols in the types and attributes of `node` and of what is in its blocks."""
     found: set[str] = set()
-    for value in (*node.inputs, *node.outputs):
-        found |= free_symbols_of(value.type.shape)
+    _mention(node, found)
+    return frozenset(found)
+
+
+def _mention(node: Node, found: set[str]) -> None:
+    # Most dims of most nodes are ints, and this is asked often.
+    for values in (node.inputs, node.outputs):
+        for value in values:
+            for dim in value.type.shape:
+                if type(dim) is Expr:
+                    found |= dim.symbols
     for attr in node.attrs.values():
-        found |= free_symbols_of(attr)
+        if type(attr) in (tuple, Expr):
+            found |= free_symbols_of(attr)
     for block in node.blocks:
         for guard in block.guards:
             if isinstance(guard, Guard):
                 found |= guard.symbols
         for inner in block.nodes:
-            found |= mentioned_symbols(inner)
-    return frozenset(found)
+            _mention(inner, found)
 
 
 def producers(graph: Graph) -> dict[Value, Node]:

@@ -52,7 +52,7 @@ class Region:
         self._last_draws = trace.draws
         # In the order in which they were made, so that the same code gives the same graph.
         for cell in sorted(trace.cells, key=lambda cell: cell.number):
-            if cell.trace is not trace or cell.scalar or cell.origin == "captured":
+            if cell.scalar or cell.origin == "captured" or cell.value in trace.scalar_values:
                 continue
             outer = trace.refreshed(cell.value)
             inner = Value(outer.type, outer.hint)
