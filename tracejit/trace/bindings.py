@@ -110,7 +110,7 @@ class Needed:
     def statement(self, s: ast.stmt, after: frozenset[str]) -> frozenset[str]:
         if isinstance(s, ast.If):
             one, two = self.block(s.body, after), self.block(s.orelse, after)
-            self.name(s, after | one | two)
+            self.name(s, after | one | two, after | self.always)
             return one | two | loaded(s.test)
         if isinstance(s, (ast.For, ast.While)):
             return self.loop(s, after)
@@ -129,8 +129,9 @@ class Needed:
         if isinstance(s, (ast.Assign, ast.AnnAssign)) and s.value is not None:
             targets = s.targets if isinstance(s, ast.Assign) else [s.target]
             stored = set(assigned(targets))
-        elif isinstance(s, ast.AugAssign):
-            return after | loaded(s) | set(assigned([s.target]))
+        elif isinstance(s, (ast.AugAssign, ast.Delete)):
+            stored = set(assigned(s.targets if isinstance(s, ast.Delete) else [s.target]))
+            return after | loaded(s) | stored
         return (after - stored) | loaded(s)
 
     def loop(self, s: ast.For | ast.While, after: frozenset[str]) -> frozenset[str]:
@@ -141,7 +142,7 @@ class Needed:
             self.exposed[id(s)] = self.block(s.body, frozenset(first))
         head = after | self.exposed[id(s)] | first
         self.block(s.body, head)
-        self.name(s, head)
+        self.name(s, head, head)
         return head | (loaded(s.iter) if isinstance(s, ast.For) else _NONE)
 
     def attempt(self, s: ast.Try | ast.TryStar, after: frozenset[str]) -> frozenset[str]:
@@ -161,12 +162,13 @@ class Needed:
         finally:
             self.always = saved
 
-    def name(self, s: Any, needed: frozenset[str]) -> None:
+    def name(self, s: Any, needed: frozenset[str], after: frozenset[str]) -> None:
         if not hasattr(s, "names"):
             return
         inside = [name for name in assigned([s]) if not name.startswith(".s")]
         inside += [name for name in sorted(self.written) if name not in inside]
         s.names = tuple(n for n in inside if n in needed and n not in self.aside)
+        s.spent = tuple(n for n in s.names if n not in after)
 
 
 class Unsure:

@@ -32,9 +32,13 @@ _UNTRACED_CALLS = frozenset({"isinstance", "issubclass", "callable", "hasattr"})
 
 
 class Choice(ast.If):
-    """An `if` whose test may be traced; `names` is what its sides assign."""
+    """An `if` whose test may be traced; `names` is what its sides assign.
+
+    Nobody reads the `spent` ones among them afterwards: only the other side does.
+    """
 
     names: tuple[str, ...] = ()
+    spent: tuple[str, ...] = ()
 
 
 class Each(ast.For):

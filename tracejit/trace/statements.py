@@ -349,8 +349,13 @@ class Statements(ast.NodeTransformer):
         at = node.test
         call = self.hook("branch", self.value(node.test), self.names(node.names, at), at=at)
         body, orelse = self.body(node.body), self.body(node.orelse)
-        sides = _at(ast.If(_load(step, at), body, orelse), at)
-        return self.driven(driver, call, step, node, [sides], at)
+        sides = [_at(ast.If(_load(step, at), body, orelse), at)]
+        if node.spent:
+            # What one side makes of these is not handed over, and need not go with the other.
+            stores: list[ast.expr] = [_store(mangle(name, self.owner), at) for name in node.spent]
+            forget = _at(ast.Assign(stores, _attribute(HOOKS, "undefined", at)), at)
+            sides.append(_at(ast.If(_attribute(driver, "traced", at), [forget], []), at))
+        return self.driven(driver, call, step, node, sides, at)
 
     def visit_Each(self, node: Each) -> list[ast.stmt]:
         driver, _ = self.driver()
