@@ -249,7 +249,8 @@ class _Fuser:
         Of what it is made of several values would have to be: those that read, shifted, what the
         group writes over. One array in between is less than several.
         """
-        if not any(w.inputs[1] is node.output for w in group.writes):
+        written = any(w.inputs[1] is node.output for w in group.writes)
+        if not written or not OPS[node.op].elementwise:
             return False
         before: dict[Node, None] = {}
         pending = [(node, map)]

@@ -131,7 +131,11 @@ def _with_chains(graph: Graph) -> Graph:
             base = written_into(nodes[at], first)
             assert base is not None
             value = base
-        loc = next((n.loc for n in (producer.get(value),) if n is not None), None)
+        made = producer.get(value)
+        loc = None if made is None else made.loc
+        if first is not None and made is not None and made.op == "empty":
+            nodes[at] = _with_base(nodes[at], first, param)
+            continue
         new = Value(param.type, param.hint)
         write = Node("update", (param, value), (new,), whole(param.type), loc=loc)
         if first is not None:
@@ -268,6 +272,11 @@ class _Planner:
         if value in known:
             return known[value]
         found = known[value] = Value(value.type, value.hint)
+        made = self.producer.get(value)
+        if made is not None and made.op == "empty":
+            # There is nothing in it yet.
+            self.nodes.append(made.with_(outputs=(found,)))
+            return found
         self.nodes.append(Node("copy", (value,), (found,), loc=node.loc))
         return found
 
