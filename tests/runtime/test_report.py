@@ -40,16 +40,27 @@ def test_a_layer():
     )
     for line in (
         "version 1: layer(x: f8[n, m], b: f8[l], k: int, norm='max')",
-        "    k == 3               it was needed as a Python bool, test_report.py:18: if k > 2:",
         "    global SCALE == 2.5",
         "    global WEIGHTS: f8[m, l]",
         "    1. matrix product by BLAS: f8[n, m] @ f8[m, l]",
         "       test_report.py:17: h = np.tanh(x @ WEIGHTS + b) * SCALE",
+        "    4. if a condition holds:",
+        "       1. nest on elements of [l*n]: cast, multiply, update",
         "       threads share: n outer iterations",
         "  is called natively: no Python runs between the call and the code",
     ):
         assert line in text.splitlines(), text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def counted(x, k):
+    return x * "abc"[:k].count("a")
+
+
+def test_a_number_that_was_needed_while_tracing():
+    f = jit(counted)
+    f(np.ones(3), 2)
+    assert "k == 2  k was needed as a Python int, test_report.py:" in str(f.explain())
 
 
 def test_why_a_call_goes_through_python():
@@ -70,3 +81,20 @@ def test_interpreted():
     f = jit(lambda x: x + 1, mode="fast_compile")
     f(np.ones(3))
     assert "runs node by node with NumPy" in str(f.explain())
+
+
+def until_small(x, most):
+    for k in range(most):
+        if x.max() < 1:
+            return x[: int(x.argmax())].sum(), k
+        x = x / 2
+    return x.sum(), -1
+
+
+def test_loops_and_branches_are_shown_with_what_is_in_them():
+    f = jit(until_small)
+    f(np.array([3.0, 5.0, 1.0]), 9)
+    lines = [line.strip() for line in plain(f.explain()).splitlines()]
+    assert any(line.endswith("loop, most times, while a condition holds:") for line in lines), lines
+    assert any("if a condition holds:" in line for line in lines)
+    assert any("a size becomes known" in line for line in lines)

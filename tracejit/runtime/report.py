@@ -12,7 +12,18 @@ from tracejit.ir.dims import Dim
 from tracejit.ir.loops import Compute, Load, Nest, Put, Section, Store, Take
 from tracejit.ir.opdef import OPS
 from tracejit.ir.pprint import format_attr
-from tracejit.ir.program import Call, Loop, MatMul, MemRef, Program, Step
+from tracejit.ir.program import (
+    Allocate,
+    Bind,
+    Branch,
+    Call,
+    Loop,
+    MatMul,
+    MemRef,
+    Program,
+    Require,
+    Step,
+)
 from tracejit.ir.types import SHORT_NAMES
 from tracejit.source import Loc
 
@@ -77,7 +88,7 @@ def _version(version: Version) -> Iterator[str]:
     if version.conditions:
         yield "is used while"
         seen = dict.fromkeys(version.conditions)
-        wide = max(len(c.text) for c in seen if len(c.text) <= 40) if seen else 0
+        wide = max((len(c.text) for c in seen if len(c.text) <= 40), default=0)
         for condition in seen:
             why = ", ".join(filter(None, [condition.reason, _line(condition.loc)]))
             yield f"  {condition.text:{wide}}  {why}".rstrip()
@@ -121,13 +132,29 @@ def _program(program: Program) -> Iterator[str]:
 
 def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
     for number, step in enumerate(steps, 1):
-        if isinstance(step, Loop):
-            yield f"{indent}{number}. {step.title}, {step.count} times:"
-            yield from _steps(step.steps, indent + "   ")
-            continue
         first, *more = _step(step)
         yield f"{indent}{number}. {first}"
         yield from (f"{indent}   {line}" for line in more)
+
+
+def _loop(loop: Loop) -> Iterator[str]:
+    bounds = [] if loop.count is None else [f"{loop.count} times"]
+    bounds += [] if loop.test is None else ["while a condition holds"]
+    bounds += ["turns on several threads"] if loop.independent else []
+    yield f"{', '.join((loop.title or 'loop', *bounds))}:"
+    if loop.loc:
+        yield _line(loop.loc)
+    yield from _steps(loop.steps, "")
+
+
+def _branch(branch: Branch) -> Iterator[str]:
+    yield "if a condition holds:" if branch.then else "unless a condition holds:"
+    if branch.loc:
+        yield _line(branch.loc)
+    yield from _steps(branch.then, "")
+    if branch.then and branch.otherwise:
+        yield "else:"
+    yield from _steps(branch.otherwise, "")
 
 
 def _step(step: Step) -> Iterator[str]:
@@ -135,7 +162,17 @@ def _step(step: Step) -> Iterator[str]:
         return _matmul(step)
     if isinstance(step, Call):
         return _call(step)
-    assert isinstance(step, Nest)
+    if isinstance(step, Loop):
+        return _loop(step)
+    if isinstance(step, Branch):
+        return _branch(step)
+    if isinstance(step, Bind):
+        return iter((f"a size becomes known: {step.symbol}", *_where(step.loc)))
+    if isinstance(step, Allocate):
+        return iter((f"memory for this turn: {step.nbytes} bytes",))
+    if isinstance(step, Require):
+        wanted = ", ".join(map(str, step.guards))
+        return iter((f"checked: {wanted}", *_where(step.loc)))
     return _nest(step)
 
 
@@ -176,7 +213,8 @@ def _nest(nest: Nest) -> Iterator[str]:
         work += f", in {len(loops)} loops"
     if loops:
         yield work
-    yield _sharing(nest)
+    if not nest.straight:
+        yield _sharing(nest)
     for row in nest.scratch:
         size = f"{row.extent} x {SHORT_NAMES.get(row.dtype, row.dtype)}"
         yield f"each thread keeps {size} in scratch memory"
@@ -184,6 +222,8 @@ def _nest(nest: Nest) -> Iterator[str]:
 
 def _kind(nest: Nest, loops: Sequence[Section]) -> str:
     computed = {i.op for s in loops for i in s.body if isinstance(i, Compute)}
+    if nest.straight:
+        return "scalar code"
     if nest.serial:
         return "serial nest"
     if any(s.carries for s in loops):
@@ -238,6 +278,10 @@ def _line(loc: Loc | None) -> str:
         return ""
     text = linecache.getline(loc.filename, loc.lineno).strip()
     return f"{loc}: {text}" if text else str(loc)
+
+
+def _where(loc: Loc | None) -> tuple[str, ...]:
+    return (_line(loc),) if loc else ()
 
 
 def _sum(sizes: Sequence[Dim]) -> str:

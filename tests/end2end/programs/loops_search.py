@@ -294,10 +294,10 @@ def balanced(brackets):
     for b in brackets:
         depth += b
         if depth < 0:
-            return False, deepest
+            return False, int(deepest)
         if depth > deepest:
             deepest = depth
-    return bool(depth == 0), deepest
+    return bool(depth == 0), int(deepest)
 
 
 def floats(count: int = 1, *others: Any) -> Any:
