@@ -23,6 +23,7 @@ from tracejit.ir.program import (
     Program,
 )
 from tracejit.ir.target import Target
+from tracejit.passes.lazy_branches import lazy_branches
 from tracejit.passes.lower import lower
 from tracejit.passes.pipeline import run_pipeline
 from tracejit.runtime.calls import take_error
@@ -80,9 +81,12 @@ def _layouts(traced: Traced) -> tuple[list[str], list[type | None]]:
 
 
 def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executable:
-    """Compile for the host. In mode `fast_compile` the graph is interpreted with NumPy."""
+    """Compile for the host. In mode `fast_compile` the graph is interpreted with NumPy.
+
+    Branches are lazy there too: what is not computed cannot fail.
+    """
     if (mode or config.mode) == "fast_compile":
-        return interpreted(traced.graph)
+        return interpreted(lazy_branches(traced.graph, target))
     backend = import_module("tracejit.codegen_cpu.compile")
     native = import_module("tracejit.codegen_cpu.native_abi").runtime()
     if native is None:
@@ -91,7 +95,7 @@ def compile_traced(traced: Traced, target: Target, mode: str | None) -> Executab
             RuntimeWarning,
             stacklevel=4,
         )
-        return interpreted(traced.graph)
+        return interpreted(lazy_branches(traced.graph, target))
     program = program_of(traced, target)
     code = backend.compile_program(program)
     sources = [InputSource("argument", argument=k) for k in range(len(program.params))]

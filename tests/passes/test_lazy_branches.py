@@ -141,6 +141,18 @@ def test_what_stays(kind: str) -> None:
     assert sides(after)[0] == []
 
 
+def test_what_fails_goes_into_a_branch_that_is_lazy() -> None:
+    def build(o: Ops, c: Value, x: Value, i: Value) -> Value:
+        return choose(o, c, o.take(x, i, axis=0), o.const(0.0, "f8"))
+
+    before = graph(build, "bool[]", "f8[n]", "i8[]")
+    last = before.nodes[-1].with_(attrs={"lazy": True})
+    before = before.with_(nodes=(*before.nodes[:-1], last))
+    after = run_pipeline(before, Target(), passes=[lazy_branches], verify=True)
+    assert sides(after)[0] == ["take"]
+    assert interpret(after, [False, np.ones(3), 7])[0] == 0
+
+
 def test_effects_stay() -> None:
     def build(o: Ops, c: Value, s: Value) -> Value:
         return choose(o, c, printing(o, s), s)

@@ -209,7 +209,7 @@ class _Verifier:
             self.require(found == expected, f"{what} do not have the types of the block's")
 
     def ifelse(self, node: Node, symbols: frozenset[str]) -> None:
-        self.require(not node.attrs, "ifelse takes no attributes")
+        self.require(node.attrs.keys() <= {"lazy"}, "ifelse takes no attribute but lazy")
         self.require(len(node.blocks) == 2, "ifelse needs two blocks")
         self.require(bool(node.inputs), "ifelse needs a condition")
         self.require(node.inputs[0].type == TensorType(BOOL), "the condition must be one bool")

@@ -5,9 +5,10 @@
     after:  %4 = ifelse(%c, %x, %y) { %2 = mean(%x); return %2 } else { %3 = mean(%y); return %3 }
 
 Whatever leads to these values and to nothing else goes with them, branches and loops included. What
-has effects stays, what writes into memory from outside, and what raises where an index is out of
-bounds: NumPy raises there whichever side is taken. So does what reads memory that is written over
-in between, which would have to be copied.
+has effects stays, what writes into memory from outside, and what reads memory that is written over
+in between, which would have to be copied. What raises where an index is out of bounds stays too,
+for NumPy raises there whichever side is taken; but not where the branch was written as `ifelse`,
+which is `lazy`.
 """
 
 from __future__ import annotations
@@ -144,7 +145,9 @@ class _Sinking:
     def may_move(self, k: int, at: int) -> bool:
         node = self.nodes[k]
         assert node is not None
-        if has_effects(node) or _may_fail(node) or is_planned(node):
+        branch = self.nodes[at]
+        lazy = branch is not None and branch.attrs.get("lazy", False)
+        if has_effects(node) or is_planned(node) or (_may_fail(node) and not lazy):
             return False
         if self.has_sizes and defined_symbols(node):
             return False

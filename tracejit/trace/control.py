@@ -16,7 +16,7 @@ from tracejit import errors
 from tracejit.trace import hooks, kinds, prim
 from tracejit.trace.blocks import counted
 from tracejit.trace.branches import choose, truth
-from tracejit.trace.context import fail, tracing
+from tracejit.trace.context import current, fail, tracing
 from tracejit.trace.iteration import source_of
 from tracejit.trace.pytree import LEAF, TreeDef, flatten, is_container, unflatten
 from tracejit.trace.rehearsal import rehearsed, settled_types, stand_in, type_of
@@ -47,7 +47,10 @@ def ifelse(cond: Any, a: Any, b: Any) -> Any:
     if isinstance(chosen, Tensor):
         if not callable(a) and not callable(b):
             _reconciled(a, b, (a, b))
-        return _own(choose(chosen, _side(a), _side(b)))
+        found = choose(chosen, _side(a), _side(b))
+        if not (callable(a) and callable(b)):
+            _make_lazy()
+        return _own(found)
     taken, other = (a, b) if chosen else (b, a)
     found = hooks.call(taken) if callable(taken) else taken
     return _own(found if callable(other) else _reconciled(found, other, (a, b)))
@@ -89,6 +92,13 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
 
 
 # Inside a trace.
+
+
+def _make_lazy() -> None:
+    """Of the branch just traced one side alone runs, with all that leads to its value."""
+    nodes = current().builder.nodes
+    if nodes and nodes[-1].op == "ifelse":
+        nodes[-1] = nodes[-1].with_(attrs={"lazy": True})
 
 
 def _side(x: Any) -> Callable[[], Any]:

@@ -2,7 +2,8 @@
 
 `ifelse`: inputs are the condition (bool, rank 0) and what the blocks read; `blocks` are the two
 sides, whose params are these inputs without the condition and whose results are the outputs. One
-side runs.
+side runs. With the attribute `lazy` what leads to just one of them is not to raise an error where
+the other one runs.
 
 `loop`: inputs are what the loop carries, then what its body reads besides; the one block has a
 param for each of them, and for each carried value a result, what it is after the step. Attributes:
