@@ -120,12 +120,17 @@ def by_expression(condition, x, i):
     return x.mean() if condition > 0 else x[i]
 
 
-@pytest.mark.parametrize("mode", MODES)
+LAZY = [by_functions, by_statement, by_return, by_expression]
+
+
 @pytest.mark.parametrize(
-    "function", [by_values, by_functions, by_statement, by_return, by_expression]
+    ("function", "mode"), [(f, mode) for f in LAZY for mode in MODES] + [(by_values, "fast_run")]
 )
 def test_the_side_that_is_not_taken_does_not_run(function, mode):
-    """An index out of bounds is an error when it is reached, and only then."""
+    """An index out of bounds is an error when it is reached, and only then.
+
+    (Where both sides are values, interpreting computes them as they stand.)
+    """
     jitted = tracejit.jit(function, mode=mode)
     x = np.arange(5.0)
     beyond = np.array(5)[()]
