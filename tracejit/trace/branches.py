@@ -105,7 +105,8 @@ class Sides:
         """The end of a side, with what the variables hold there; a `dead` one has raised."""
         region = self.region
         assert region is not None
-        found = {name: mapped(x, _snapshot) for name, x in values.items()}
+        settled = {n: x.settled() if isinstance(x, Undefined) else x for n, x in values.items()}
+        found = {name: mapped(x, _snapshot) for name, x in settled.items()}
         changes = {change.cell: change for change in region.changes()}
         region.leave()
         self.sides.append(_Side(region, found, changes, region.draws[1], dead))
@@ -334,6 +335,7 @@ def require(holds: Any, error: BaseException) -> None:
         sides.shut({}, dead=True)
         sides.merged()
     elif not holds:
+        current().raised = bool(current().regions)
         raise error
 
 

@@ -226,6 +226,8 @@ class Body:
 
     def _end(self, name: str, entry: Any, x: Any, place: Place) -> Any:
         """The object behind the loop, with `_Carried` for what is carried. Raises _Again."""
+        if isinstance(x, AfterLoop):
+            x = x.settled()
         if isinstance(x, Maybe) and type(entry) is Undefined:
             start = _nothing_like(x.value)
             if start is not None:

@@ -33,6 +33,10 @@ class Undefined:
     def __init__(self, why: str = "") -> None:
         self.why = why
 
+    def settled(self) -> Undefined:
+        """The same, in a form that branches and loops can hand on."""
+        return self
+
     def __repr__(self) -> str:
         return "<undefined>"
 
