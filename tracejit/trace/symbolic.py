@@ -76,7 +76,8 @@ def _dim_of(trace: Trace, value: Value) -> Dim | None:
                 return None
             if node.op in _ARITHMETIC:
                 return _ARITHMETIC[node.op](left, right)
-            if isinstance(right, int) and right > 0:
+            known = not (trace.is_local(right) or trace.is_run_time(right))
+            if known and trace.decide(right, ">", 0, "a divisor"):
                 return (dims.floordiv if node.op == "floor_divide" else dims.mod)(left, right)
         return None
 

@@ -66,6 +66,7 @@ def slice_bound(x: Any, size: Any, step: int) -> Any:
 
 def clipped(x: Any, size: Any) -> Any:
     """A traced position, or one that depends on the step of a loop, clipped to an axis."""
+    size = wrap(to_dim(size, "a size"))
     position = prim.cast(x, np.int64)
     wrapped = prim.select(position < 0, position + size, position)
     inside = prim.elementwise("minimum", prim.elementwise("maximum", wrapped, 0), size)
