@@ -188,6 +188,8 @@ def run(program: Program, arrays: Sequence[np.ndarray], bodies: str) -> tuple[in
         assert array.dtype == param.type.dtype and array.flags.c_contiguous
         words = [array.ctypes.data, *array.shape, *array.strides]
         frame[param.slot : param.slot + len(words)] = words
+    for slot, array in program.constants:
+        frame[slot] = array.ctypes.data
     main = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(compiled.main)
     status = main(frame.ctypes.data)
     found = []
