@@ -67,7 +67,7 @@ def _without_overwritten(graph: Graph) -> Graph:
     readers = uses(graph)
     results = set(graph.results)
     position = {v: k for k, n in enumerate(graph.nodes) for v in n.outputs}
-    failing = [position[n.outputs[0]] for n in graph.nodes if graph.written and can_fail(n)]
+    failing = [k for k, n in enumerate(graph.nodes) if graph.written and can_fail(n)]
     producer: dict[Value, Node] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
