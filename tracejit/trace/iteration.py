@@ -50,8 +50,9 @@ class Span:
         step = operator.index(self.step)
         return range(start, start + operator.index(self.length) * step, step)
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._range())
+    def __iter__(self) -> Iterator[Any]:
+        # The number of steps is what it is in this call; where they begin need not be.
+        return (self.item(k) for k in range(operator.index(self.length)))
 
     def __len__(self) -> int:
         return operator.index(self.length)
