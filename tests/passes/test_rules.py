@@ -294,6 +294,9 @@ CASES = [
     # Reductions.
     case("reduce_nothing", lambda o, x: o.sum(x, axes=()), "f8", "x"),
     case("reduce_ones", lambda o, x: o.max(x, axes=(1,)), "f8[n,1]", "reshape(x, shape=(n,))"),
+    case("product_of_vectors", lambda o, x, y: o.matmul(x, y), "i8[1,n] i8[n,1]",
+         "broadcast_to(sum(multiply(reshape(x, shape=(n,)), reshape(y, shape=(n,))), axes=(0,)), "
+         "shape=(1, 1))"),
     case(
         "reduce_ones",
         lambda o, x: o.sum(x, axes=(1,)),
