@@ -17,6 +17,7 @@ from tracejit.ir.pprint import format_graph
 from tracejit.ir.target import Target
 from tracejit.passes.batch_steps import batch_steps
 from tracejit.passes.blocks import has_control
+from tracejit.passes.carry_elements import carry_elements
 from tracejit.passes.cse import cse
 from tracejit.passes.dce import dce
 from tracejit.passes.fuse import fuse
@@ -56,6 +57,7 @@ def tidy(graph: Graph, target: Target) -> Graph:
 
 
 CONTROL_FLOW: tuple[Pass, ...] = (
+    carry_elements,
     hoist_invariants,
     batch_steps,
     fuse_loops,
