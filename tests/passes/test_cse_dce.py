@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.passes.graphs import N, data, expressions, graph, op_names, tensor
+from tests.passes.control_builder import branch
+from tests.passes.graphs import N, Ops, data, expressions, graph, op_names, tensor
 from tracejit.ir.builder import Builder
 from tracejit.ir.graph import Graph, Node, Value
 from tracejit.ir.interpret import interpret
@@ -150,3 +151,28 @@ def test_passes_enter_blocks() -> None:
     after = cse(before, TARGET)
     assert len(after.nodes[0].blocks[0].nodes) == 2
     assert after.nodes[0].outputs == before.nodes[0].outputs
+
+
+def test_a_side_of_a_branch_gets_numbers_that_are_known() -> None:
+    def element(t: Ops, x: Value, i: Value) -> Value:
+        return t.add(t.take(x, i, axis=0), 1)
+
+    def build(o: Ops, c: Value, x: Value, i: Value) -> Value:
+        known = element(o, x, i)
+        (found,) = branch(
+            o,
+            c,
+            lambda t, x, i: t.exp(element(t, x, i)),
+            lambda t, x, i: t.exp(t.take(x, t.const(0, "i8"), axis=0)),
+            [x, i],
+        )
+        return o.add(found, known)
+
+    before = graph(build, "bool[]", "f8[n]", "i8[]")
+    after = dce(cse(before, TARGET), TARGET)
+    verify(after)
+    (node,) = (n for n in after.nodes if n.op == "ifelse")
+    assert [op_names(b.nodes) for b in node.blocks] == [["exp"], ["const", "take", "exp"]]
+    for condition in (True, False):
+        args = [np.bool_(condition), np.arange(3.0), 2]
+        assert interpret(after, args) == interpret(before, args)
