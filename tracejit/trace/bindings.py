@@ -70,9 +70,21 @@ def own_nodes(body: Sequence[ast.stmt]) -> Iterator[ast.AST]:
             todo += ast.iter_child_nodes(node)
 
 
+def own_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements of a function, those of the functions and classes in it left out."""
+    for s in body:
+        yield s
+        if isinstance(s, _SCOPES):
+            continue
+        for inner in ("body", "orelse", "finalbody"):
+            yield from own_statements(getattr(s, inner, ()))
+        for part in (*getattr(s, "handlers", ()), *getattr(s, "cases", ())):
+            yield from own_statements(part.body)
+
+
 def declared(body: Sequence[ast.stmt], kind: type[ast.Global] | type[ast.Nonlocal]) -> set[str]:
     """The names that a function declares to be global or nonlocal."""
-    return {name for node in own_nodes(body) if isinstance(node, kind) for name in node.names}
+    return {name for s in own_statements(body) if isinstance(s, kind) for name in s.names}
 
 
 def seen_from_inside(body: Sequence[ast.stmt]) -> tuple[set[str], set[str]]:
@@ -100,6 +112,30 @@ class Needed:
         self.aside, self.written = aside, written
         self.always: frozenset[str] = frozenset(always)
         self.exposed: dict[int, frozenset[str]] = {}
+        self.read: dict[int, set[str]] = {}
+        self.bound: dict[int, list[str]] = {}
+
+    def loaded(self, node: ast.AST) -> set[str]:
+        """As `loaded`, which need not look twice."""
+        found = self.read.get(id(node))
+        if found is None:
+            found = self.read[id(node)] = loaded(node)
+        return found
+
+    def assigned(self, s: ast.stmt) -> list[str]:
+        """As `assigned` of one statement, which need not look twice."""
+        found = self.bound.get(id(s))
+        if found is None:
+            if isinstance(s, (ast.If, ast.For, ast.While)):
+                head = [s.iter, s.target] if isinstance(s, ast.For) else [s.test]
+                names = dict.fromkeys(assigned(head))
+                for inner in (*s.body, *s.orelse):
+                    names.update(dict.fromkeys(self.assigned(inner)))
+                found = list(names)
+            else:
+                found = assigned([s])
+            self.bound[id(s)] = found
+        return found
 
     def block(self, body: Sequence[ast.stmt], after: frozenset[str]) -> frozenset[str]:
         """The names needed before `body`, of which `after` are needed behind it."""
@@ -111,31 +147,33 @@ class Needed:
         if isinstance(s, ast.If):
             one, two = self.block(s.body, after), self.block(s.orelse, after)
             self.name(s, after | one | two, after | self.always)
-            return one | two | loaded(s.test)
+            return one | two | self.loaded(s.test)
         if isinstance(s, (ast.For, ast.While)):
             return self.loop(s, after)
         if isinstance(s, ast.With):
             inside = self.within(after, s.body, after)
             stored = set(assigned(i.optional_vars for i in s.items if i.optional_vars is not None))
-            return (inside - stored).union(*map(loaded, s.items))
+            return (inside - stored).union(*map(self.loaded, s.items))
         if isinstance(s, (ast.Try, ast.TryStar)):
             return self.attempt(s, after)
         if isinstance(s, ast.Match):
             found = after.union(*(self.block(case.body, after) for case in s.cases))
-            return found.union(loaded(s.subject), *(loaded(c.guard) for c in s.cases if c.guard))
+            return found.union(
+                self.loaded(s.subject), *(self.loaded(c.guard) for c in s.cases if c.guard)
+            )
         if isinstance(s, (ast.Return, ast.Raise)):
-            return self.always | loaded(s)
+            return self.always | self.loaded(s)
         stored = set()
         if isinstance(s, (ast.Assign, ast.AnnAssign)) and s.value is not None:
             targets = s.targets if isinstance(s, ast.Assign) else [s.target]
             stored = set(assigned(targets))
         elif isinstance(s, (ast.AugAssign, ast.Delete)):
             stored = set(assigned(s.targets if isinstance(s, ast.Delete) else [s.target]))
-            return after | loaded(s) | stored
-        return (after - stored) | loaded(s)
+            return after | self.loaded(s) | stored
+        return (after - stored) | self.loaded(s)
 
     def loop(self, s: ast.For | ast.While, after: frozenset[str]) -> frozenset[str]:
-        first = loaded(s.test) if isinstance(s, ast.While) else loaded(s.target)
+        first = self.loaded(s.test) if isinstance(s, ast.While) else self.loaded(s.target)
         if flag := getattr(s, "flag", None):
             first = first | {flag}
         if id(s) not in self.exposed:
@@ -143,12 +181,12 @@ class Needed:
         head = after | self.exposed[id(s)] | first
         self.block(s.body, head)
         self.name(s, head, head)
-        return head | (loaded(s.iter) if isinstance(s, ast.For) else _NONE)
+        return head | (self.loaded(s.iter) if isinstance(s, ast.For) else _NONE)
 
     def attempt(self, s: ast.Try | ast.TryStar, after: frozenset[str]) -> frozenset[str]:
         final = self.block(s.finalbody, after)
         caught = final.union(*(self.within(final, h.body, final) for h in s.handlers))
-        caught = caught.union(*(loaded(h.type) for h in s.handlers if h.type is not None))
+        caught = caught.union(*(self.loaded(h.type) for h in s.handlers if h.type is not None))
         ended = self.within(final, s.orelse, final)
         return self.within(caught, s.body, ended) | caught
 
@@ -165,7 +203,7 @@ class Needed:
     def name(self, s: Any, needed: frozenset[str], after: frozenset[str]) -> None:
         if not hasattr(s, "names"):
             return
-        inside = [name for name in assigned([s]) if not name.startswith(".s")]
+        inside = [name for name in self.assigned(s) if not name.startswith(".s")]
         inside += [name for name in sorted(self.written) if name not in inside]
         s.names = tuple(n for n in inside if n in needed and n not in self.aside)
         s.spent = tuple(n for n in s.names if n not in after)

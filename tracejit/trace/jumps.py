@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tracejit.trace.bindings import assigned
+from tracejit.trace.bindings import assigned, own_statements
 from tracejit.trace.matching import as_choices
 
 DONE, RESULT = ".done", ".rv"
@@ -161,7 +161,7 @@ def without_jumps(function: ast.FunctionDef, flat: bool = False) -> list[ast.stm
     `flat` guards statement by statement, where nesting them would be too deep for Python. Raises
     Inexpressible, having changed nothing.
     """
-    if any(map(_is_inexpressible, _own_nodes(function.body))):
+    if any(map(_is_inexpressible, own_statements(function.body))):
         raise Inexpressible
     maker = _Maker(flat)
     body = list(function.body)
@@ -197,18 +197,6 @@ def _is_inexpressible(s: ast.stmt) -> bool:
         and bool(s.orelse)
         and any(isinstance(n, ast.NamedExpr) for n in ast.walk(s.test))
     )
-
-
-def _own_nodes(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """All statements of a function, those of the functions and classes in it left out."""
-    found: list[ast.stmt] = []
-    for s in body:
-        found.append(s)
-        if isinstance(s, (ast.If, ast.For, ast.While)):
-            found += _own_nodes(s.body) + _own_nodes(s.orelse)
-        for block in _blocks(s):
-            found += _own_nodes(block)
-    return found
 
 
 class _Maker:

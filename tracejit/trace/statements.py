@@ -43,6 +43,7 @@ from tracejit.trace.bindings import (
     assigned,
     declared,
     own_nodes,
+    own_statements,
     seen_from_inside,
 )
 from tracejit.trace.jumps import (
@@ -219,7 +220,7 @@ class Statements(ast.NodeTransformer):
     def outlined(self, node: Choice | Each | Repeat) -> list[ast.stmt]:
         """A statement that stands too deep, as a function of its own that is called at once."""
         names = dict.fromkeys(n for n in assigned([node]) if not n.startswith(".s"))
-        for inner in own_nodes([node]):
+        for inner in own_statements([node]):
             if isinstance(inner, (Choice, Each, Repeat)):
                 names.update(dict.fromkeys(inner.names))
         own = [mangle(n, self.owner) for n in names if n not in self.globals]
@@ -238,10 +239,11 @@ class Statements(ast.NodeTransformer):
 
     def structured(self, node: ast.FunctionDef) -> Sequence[ast.stmt]:
         """The body of a function with its control statements ready to be rewritten."""
+        control = (ast.If, ast.For, ast.While, ast.Match)
+        if not any(isinstance(s, control) for s in own_statements(node.body)):
+            return node.body
         own = list(own_nodes(node.body))
         if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in own):
-            return node.body
-        if not any(isinstance(n, (ast.If, ast.For, ast.While, ast.Match)) for n in own):
             return node.body
         args = node.args
         bound = {a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)}
@@ -258,9 +260,9 @@ class Statements(ast.NodeTransformer):
         needed = Needed(declared(body, ast.Global), read | nonlocals, written & names)
         needed.block(body, frozenset())
         handed: set[str] = set()
-        for n in own_nodes(body):
-            if isinstance(n, (Choice, Each, Repeat)):
-                handed.update(n.names)
+        for s in own_statements(body):
+            if isinstance(s, (Choice, Each, Repeat)):
+                handed.update(s.names)
         unsure = Unsure({n for n in handed - nonlocals if not n.startswith(".")})
         unsure.block(body, bound)
         self.unsure = unsure.found
