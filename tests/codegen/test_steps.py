@@ -15,8 +15,10 @@ from tests.codegen.steps_support import (
     check,
     check_fails,
     guard,
+    run,
     straight,
 )
+from tracejit import jit
 from tracejit.ir.dims import sym
 from tracejit.ir.loops import Carry, Section
 from tracejit.ir.program import (
@@ -255,8 +257,6 @@ def test_indices_in_scalar_code() -> None:
     want[order] = x_[order] + 1
     want[4] = 5
     for bodies in BODIES:
-        from tests.codegen.steps_support import run
-
         mine = out_.copy()
         assert run(program, [order, x_, mine], bodies)[0] == 0
         np.testing.assert_array_equal(mine, want)
@@ -278,3 +278,47 @@ def test_matrix_product_in_a_loop() -> None:
     program = b.program(Loop("i", b.symbol("i"), 3, (product, back.nest((m,)))))
     matrix, vector = rng.integers(-2, 3, (5, 5)).astype(F8), np.arange(5.0)
     check(program, [matrix, vector], [], [matrix, matrix @ (matrix @ (matrix @ vector))])
+
+
+def test_two_numbers_beside_each_other() -> None:
+    """`p = [x[0], i]; for i in range(n): y[i] = sum(x[p])`: a small array, not a number."""
+    b = Build()
+    x, y = b.array("x", "m"), b.array("y", "n")
+    pair, total = b.temporary(2, dtype=INTP), b.temporary()
+    i, one = sym("i"), MemRef(0, 0, (), (), INTP)
+
+    def fill(c: Code) -> None:
+        for k, value in enumerate((c.const(0, INTP), c.size(i))):
+            c.store(MemRef(pair.slot, 8 * k, one.strides, (), INTP), value)
+
+    def add(c: Code) -> None:
+        places = [c.load(MemRef(pair.slot, 8 * k, (), (), INTP)) for k in range(2)]
+        c.store(total, c("add", *(c.take(x, place) for place in places)))
+
+    turn = (straight(fill), straight(add), straight(lambda c: c.store(y, c.load(total), i)))
+    program = b.program(Loop("i", b.symbol("i"), sym("n"), turn))
+    values, out = rng.integers(-9, 9, 8).astype(F8), np.zeros(6)
+    check(program, [values, out], [], [values, values[0] + values[:6]])
+
+
+def carried_index(x, p):
+    total = 0.0
+    for i in range(len(p)):
+        x[i] += 1
+        total += x[p[i]]
+    return total
+
+
+def test_an_error_names_the_line_and_nothing_is_done_twice() -> None:
+    """What was written before the error stays written, as in NumPy; the second call is native."""
+    compiled = jit(carried_index)
+    line = carried_index.__code__.co_firstlineno + 4
+    for _ in range(2):
+        x, p = np.arange(5.0), np.array([0, 1, 9, 2])
+        with pytest.raises(IndexError, match=rf"test_steps.py:{line} in carried_index"):
+            compiled(x, p)
+        np.testing.assert_array_equal(x, [1, 2, 3, 3, 4])
+    good = np.array([0, -1, 2])
+    x, y = np.arange(5.0), np.arange(5.0)
+    assert compiled(x, good) == carried_index(y, good)
+    np.testing.assert_array_equal(x, y)
