@@ -354,7 +354,7 @@ def as_kind(value: Value, kind: Kind, trace: Trace) -> Value:
         value = trace.builder.apply("cast", [value], {"dtype": kind.type.dtype})
     if value.type.shape != kind.type.shape:
         found = Value(kind.type, value.hint)
-        trace.aliases[found] = value
+        trace.aliases[found] = trace.aliases.get(value, value)
         return found
     return value
 

@@ -77,7 +77,7 @@ class Trace(Assumptions):
             if found is None or found.type.shape != shape:
                 found = Value(type.with_shape(shape), value.hint)
                 self._refreshed[value] = found
-                self.aliases[found] = value
+                self.aliases[found] = self.aliases.get(value, value)
             return found
         return value
 
