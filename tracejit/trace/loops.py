@@ -199,6 +199,7 @@ class Body:
             if self.passes >= MOST_PASSES:
                 raise NotALoop("the types of what the loop carries do not settle", loc=self.loc)
             return None
+        self._check_replaced()
         if go is not None:
             self._carry_flag(go)
         for change in region.changes():
@@ -332,6 +333,24 @@ class Body:
                     f"`{name}` becomes another array, which the loop writes",
                     loc=self.loc,
                     instead=f"copy its elements: {name}[...] = other",
+                )
+
+    def _check_replaced(self) -> None:
+        """An array that its first step writes has other names that see this, and those of later
+        steps do not: the body may not read it by another name."""
+        region = self.region
+        assert region is not None
+        for place, slot in self.slots.items():
+            if not slot.cell.writes or not isinstance(slot.entry, Tensor) or slot.entry.scalar:
+                continue
+            inner = region.inside(slot.entry.cell)
+            if inner is not None and self._is_read(inner):
+                raise NotALoop(
+                    f"`{place[0]}` is written and becomes another array in a loop that reads the "
+                    "array it was before",
+                    loc=self.loc,
+                    instead=f"read a copy of it, which is made in front of the loop: "
+                    f"{place[0]}.copy()",
                 )
 
     def _is_read(self, value: Value) -> bool:

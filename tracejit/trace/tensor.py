@@ -368,7 +368,8 @@ class Tensor(Operators):
     def __iter__(self) -> Any:
         if not self.ndim:
             raise TypeError("iteration over a 0-d array")
-        return iter([self[k] for k in range(len(self))])
+        # One after the other: a loop may write what it has not come to yet.
+        return (self[k] for k in range(len(self)))
 
     def __contains__(self, item: Any) -> Any:
         return bool((self == item).any())
