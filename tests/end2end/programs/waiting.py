@@ -2,9 +2,6 @@
 
 WAITING = {
     "diagonals",
-    "kmeans_masks",
     "mandelbrot2",
-    "any_all",
     "enumerated_elements",
-    "balanced",
 }
