@@ -189,6 +189,9 @@ class Body:
         assert region is not None
         outs: dict[str, Any] = {}
         again = False
+        self.ends: list[Value] = []
+        for name, x in values.items():
+            self._note_end(x, (name,))
         for name, x in values.items():
             try:
                 outs[name] = self._end(name, self.entry[name], x, (name,))
@@ -224,6 +227,15 @@ class Body:
         self._forget_replaced()
         table = dict(zip(map(id, self.carried), outputs, strict=True))
         return {name: self._behind(x, name, table) for name, x in outs.items()}
+
+    def _note_end(self, x: Any, place: Place) -> None:
+        """Note what variables hold that they did not hold before: a step may exchange values."""
+        items = children(x)
+        for k, item in enumerate(items or ()):
+            self._note_end(item, (*place, k))
+        slot = self.slots.get(place)
+        if isinstance(x, Tensor) and x.scalar and (slot is None or x.value is not slot.value):
+            self.ends.append(x.value)
 
     def _end(self, name: str, entry: Any, x: Any, place: Place) -> Any:
         """The object behind the loop, with `_Carried` for what is carried. Raises _Again."""
@@ -361,6 +373,7 @@ class Body:
             any(value in node.inputs for node in region.builder.nodes)
             or any(change.new is value for change in region.changes())
             or any(c.new is value for c in self.carried)
+            or self.ends.count(value) > 0
         )
 
     def _carry_flag(self, go: Any) -> None:
