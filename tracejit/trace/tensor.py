@@ -66,7 +66,8 @@ class Cell:
             if cell.writes != writes:
                 fail(
                     errors.MutationError,
-                    f"{self.fixed} is read after one of the arrays that it may be was written",
+                    f"{self.fixed or 'an array'} is read after other memory that it may be was "
+                    "written, in a branch or loop",
                     "take a copy in the branch or loop: y = x.copy()",
                 )
 
