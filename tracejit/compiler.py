@@ -257,6 +257,9 @@ def fast_spec(traced: Traced, arguments: Arguments, executable: Executable) -> S
     kinds = _result_kinds(traced, program)
     if isinstance(kinds, str):
         return kinds
+    if single and any(_is_int(k, traced) for k in kinds):
+        # An int that the native entry returns is the status of a failure.
+        return "the result is a Python int"
     written = [p for p, _ in traced.writebacks]
     return _spec(program, executable.code, sources, guards, kinds, single, written)
 
@@ -295,6 +298,13 @@ def _result_kinds(traced: Traced, program: Program) -> list[ResultKind] | str:
             row = output.index + (len(program.results) if output.kind == "view" else 0)
             rows.append(ResultKind("same", row, place=place))
     return rows
+
+
+def _is_int(kind: ResultKind, traced: Traced) -> bool:
+    """Whether a result is a Python int that the native entry would pass on as it is."""
+    if kind.kind == "input":
+        return kind.number < len(traced.leaves) and traced.leaves[kind.number].weak is int
+    return kind.kind == "constant" and type(kind.value) is int
 
 
 def _input(source: CaptureSource) -> InputSource:

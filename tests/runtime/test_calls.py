@@ -64,6 +64,12 @@ def test_wrong_arguments(call, text):
     np.testing.assert_array_equal(scaled(x), x * 2)
 
 
+def test_a_python_int_as_result_is_no_failure():
+    for f in (lambda n: n, lambda n: 17, lambda n: n + 1):
+        compiled = jit(f)
+        assert [compiled(5) for _ in range(3)] == [f(5)] * 3
+
+
 def test_static_arguments():
     x = np.linspace(0, 1, 7)
     for mode in ("sin", "cos", "sin", "".join(["s", "in"]), "cos"):
