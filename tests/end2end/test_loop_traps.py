@@ -100,10 +100,28 @@ def fewer_steps_than_elements(x, k):
     return x
 
 
+def numbers_take_turns(x, k):
+    first, second = 0.0, x.sum()
+    while k > 0:
+        k -= 1
+        first, second = second, first
+    return float(first), float(second)
+
+
+def arrays_take_turns(x, k):
+    u = x.copy()
+    w = np.zeros(len(x))
+    for i in range(min(len(x), k)):
+        u, w = w, u
+        u[i] -= k
+    return u, w
+
+
 FUNCTIONS = [
     iterated_and_written, iterated_written_and_replaced, another_name_of_what_is_replaced,
     items_into_a_list, replaced_on_one_side, written_and_replaced, left_early,
     assigned_where_it_is_never_taken, least_of_a_number_that_changes, fewer_steps_than_elements,
+    numbers_take_turns, arrays_take_turns,
 ]  # fmt: skip
 
 

@@ -145,6 +145,7 @@ class Body:
             trace.nonnegative.append(self.count - 1 - dims.sym(self.symbol))
         self.slots: dict[Place, _Slot] = {}
         self.kept: list[tuple[_Slot, Any]] = []
+        self.retyped: list[tuple[Place, Value, Kind]] = []
         self.carried: list[_Carried] = []
         return {name: self._inside(x, (name,)) for name, x in self.entry.items()}
 
@@ -196,6 +197,11 @@ class Body:
             try:
                 outs[name] = self._end(name, self.entry[name], x, (name,))
             except _Again:
+                again = True
+        for place, value, kind in self.retyped:
+            if any(carried.new is value for carried in self.carried):
+                # Another variable takes it over, and was not looked at yet.
+                self.kinds[place] = kind
                 again = True
         if again:
             self.give_up()
@@ -308,6 +314,7 @@ class Body:
             if self._is_read(slot.value) or kind.type.shape != slot.kind.type.shape:
                 self.kinds[place] = kind
                 raise _Again
+            self.retyped.append((place, slot.value, kind))
             slot.kind, slot.value = kind, Value(kind.type)
 
         def initial() -> Value:

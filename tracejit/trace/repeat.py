@@ -219,7 +219,11 @@ class ForLoop(Driver):
         if known is None:
             self.rest = Sides(prim.lift(wrap(odd)) != 0)
             self.rest.open()
-        return self.source.item(wrap(self.source.count - 1))
+        last: Any = wrap(self.source.count - 1)
+        if trace.is_run_time(self.source.count):
+            # A size would be an index for certain, and there may be no step.
+            last = prim.lift(last)
+        return self.source.item(last)
 
     def _end_rest(self, here: Locals) -> Any:
         if self.rest is not None:
