@@ -13,7 +13,8 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.trace import prim
-from tracejit.trace.branches import branch, choose, require, truth
+from tracejit.trace.branches import choose, require, truth
+from tracejit.trace.choice import branch
 from tracejit.trace.context import current, fail, tracing, user_loc
 from tracejit.trace.loops import AfterLoop
 from tracejit.trace.registry import FUNCTIONS

@@ -167,7 +167,8 @@ class Body:
         value = Value(kind.type)
         found = made(value, kind)
         self.slots[place] = _Slot(kind, value, x, found.cell)
-        if array and self.region is not None and self.region.existed(x.cell):
+        returned = place[0].startswith(".")
+        if array and self.region is not None and self.region.existed(x.cell) and not returned:
             if x.cell.origin != "temporary" or x.path:
                 found.cell.fixed = "an array that the loop replaces by another one"
             found.cell.watched = ((x.cell, x.cell.writes),)

@@ -342,8 +342,10 @@ class WhileLoop(Driver):
         self.traced = False
         if self.stage == "test":
             if isinstance(self.tested, Tensor):
-                bool(self.tested)  # Says what is wrong, or gives the value that an argument has.
-                self.tested = bool(self.tested)
+                try:
+                    self.tested = bool(self.tested)  # The value that an argument has, if it is one.
+                except errors.ConcretizationError as error:
+                    raise self.reason or error from None
             if not self.tested:
                 raise StopIteration
             self.stage = "run"
