@@ -133,8 +133,12 @@ def _with_chains(graph: Graph) -> Graph:
             value = base
         made = producer.get(value)
         loc = None if made is None else made.loc
-        if first is not None and made is not None and made.op == "empty":
-            nodes[at] = _with_base(nodes[at], first, param)
+        if made is not None and made.op == "empty":
+            # Whatever is in it will do: what the parameter holds.
+            if first is not None:
+                nodes[at] = _with_base(nodes[at], first, param)
+            else:
+                results[r] = param
             continue
         new = Value(param.type, param.hint)
         write = Node("update", (param, value), (new,), whole(param.type), loc=loc)
