@@ -220,6 +220,17 @@ def test_calls_inside_a_trace_and_recursion():
 
     np.testing.assert_array_equal(power(np.full(2, 3.0), 3), np.full(2, 81.0))
 
+    def fibonacci(k):
+        return k if k < 2 else fibonacci(k - 1) + fibonacci(k - 2)
+
+    assert jit(fibonacci)(9) == 34
+
+    def steps(x):
+        return 0 if x[0] > 100 else 1 + steps(x * 2)
+
+    with pytest.raises(errors.ControlFlowError, match="calls itself"):
+        jit(steps)(np.ones(2))
+
 
 def test_a_call_from_a_callback_of_numpy():
     f = jit(lambda x: x * 2)

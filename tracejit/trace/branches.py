@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,10 @@ def truth(x: Any) -> Any:
     known = constant_of(x)
     if known is not None:
         return bool(known)
+    trace = current()
+    if trace.running and trace.running[-1] in trace.recursive:
+        with suppress(errors.ConcretizationError):
+            return bool(x)
     return prim.from_value(x.value) if x.dtype == bool else prim.elementwise("not_equal", x, 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,22 @@ __all__ = [
 ]  # fmt: skip
 
 
+class CallsItself(BaseException):
+    """A function was called again by one side of a branch in it: the trace begins anew."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+
+
 class Trace(Assumptions):
     """The state of one trace.
 
     `captures` are the concrete arrays found on the way, each an extra parameter. `draws` is the
     token that the next random draw takes. `regions` are the blocks of control flow being traced,
     the innermost last; `builder` is the innermost one's, `root` that of the function itself.
-    `raised` says that the user's code raises an exception in a block.
+    `raised` says that the user's code raises an exception in a block. `running` are the functions
+    being traced, the innermost last; in those that are `recursive`, conditions are what they are
+    in this call where that is known, since both sides of a branch would call without end.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,6 +49,7 @@ class Trace(Assumptions):
         super().__init__()
         self.cells: weakref.WeakSet[Any] = weakref.WeakSet()
         self._cells = 0
+        self.running: list[Any] = []
         self.captures: dict[int, tuple[np.ndarray, Any]] = {}
         self.scalar_values: dict[Value, Any] = {}
         self.draws: Value | None = None
@@ -47,6 +58,8 @@ class Trace(Assumptions):
         self.has_generators = self.has_blocks = self.raised = False
         self.closed = False
         self.provenance: Any = None
+        self.running: list[CodeType] = []
+        self.recursive: frozenset[CodeType] = frozenset()
 
     def enter(self, cell: Any) -> int:
         """Keep track of a piece of memory; its number."""

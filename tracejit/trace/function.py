@@ -18,7 +18,7 @@ from tracejit.ir.types import TensorType
 from tracejit.source import Loc
 from tracejit.trace import hooks
 from tracejit.trace.captures import CaptureSource, Provenance, ValueGuard
-from tracejit.trace.context import Trace, activate, fail, user_frame
+from tracejit.trace.context import CallsItself, Trace, activate, fail, user_frame
 from tracejit.trace.generators import TracedGenerator
 from tracejit.trace.layout import Order
 from tracejit.trace.orders import param_strides
@@ -74,13 +74,20 @@ def trace_function(
     Arguments with the same memory are told apart first; where the function writes them it runs
     again with one tensor for both.
     """
-    traced = _trace_once(fn, signature, arguments, name, capture, ())
-    if traced.writebacks:
+    recursive: frozenset[types.CodeType] = frozenset()
+    same: tuple[tuple[int, int], ...] = ()
+    while True:
+        try:
+            traced = _trace_once(fn, signature, arguments, name, capture, same, recursive)
+        except CallsItself as found:
+            recursive |= {found.code}
+            continue
+        if not traced.writebacks or same:
+            return traced
         same = identical(arguments.leaves)
         written = {k for k, _ in traced.writebacks}
-        if any(written & set(pair) for pair in same):
-            return _trace_once(fn, signature, arguments, name, capture, same)
-    return traced
+        if not any(written & set(pair) for pair in same):
+            return traced
 
 
 def identical(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
@@ -103,10 +110,12 @@ def _trace_once(
     name: str,
     capture: bool,
     same: tuple[tuple[int, int], ...],
+    recursive: frozenset[types.CodeType],
 ) -> Traced:
     importlib.import_module("tracejit.trace.namespace")  # fills the tables; late: it takes 50 ms
     trace = Trace(name)
     trace.provenance = provenance = Provenance()
+    trace.recursive = recursive
     names = _Names(
         {s for leaf in arguments.leaves if isinstance(leaf, TensorSpec) for s in leaf.shape}
         | {parameter.name for parameter in signature.parameters}

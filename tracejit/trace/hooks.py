@@ -21,7 +21,7 @@ from tracejit import errors
 from tracejit.config import config
 from tracejit.trace import capture, control_hooks, prim
 from tracejit.trace.captures import CaptureSource, Provenance
-from tracejit.trace.context import current, fail, tracing, user_frame
+from tracejit.trace.context import CallsItself, current, fail, tracing, user_frame
 from tracejit.trace.generators import is_generator, refuse_random
 from tracejit.trace.protection import check_change
 from tracejit.trace.pybuiltins import BUILTINS, spelled
@@ -286,7 +286,15 @@ def inline(fn: types.FunctionType, /, *args: Any, **kwargs: Any) -> Any:
     if made is None:
         provenance.note(f"`{fn.__name__}` is not captured: {capture.why_not(fn)}")
         return fn(*args, **kwargs)
-    return made(*args, **kwargs)
+    trace = current()
+    running = trace.running
+    if code in running and trace.regions and code not in trace.recursive:
+        raise CallsItself(code)
+    running.append(code)
+    try:
+        return made(*args, **kwargs)
+    finally:
+        running.pop()
 
 
 def _is_user_code(code: types.CodeType) -> bool:
