@@ -49,7 +49,6 @@ class Trace(Assumptions):
         super().__init__()
         self.cells: weakref.WeakSet[Any] = weakref.WeakSet()
         self._cells = 0
-        self.running: list[Any] = []
         self.captures: dict[int, tuple[np.ndarray, Any]] = {}
         self.scalar_values: dict[Value, Any] = {}
         self.draws: Value | None = None
