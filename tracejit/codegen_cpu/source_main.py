@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from tracejit.codegen_cpu.llvm_program import ALIGNMENT
+from tracejit.codegen_cpu.source_names import ProgramNames
 from tracejit.codegen_cpu.source_steps import StepSource
 from tracejit.codegen_cpu.source_text import ADD, MUL
 from tracejit.ir import dims
@@ -14,14 +14,11 @@ from tracejit.ir.program import Allocate, Bind, Buffer, Call, MemRef
 from tracejit.ir.types import F8
 from tracejit.source import SourceWriter
 
-if TYPE_CHECKING:
-    from tracejit.codegen_cpu.source_program import ProgramSource
-
 
 class MainSource(StepSource):
     """Writes the function."""
 
-    def __init__(self, source: ProgramSource) -> None:
+    def __init__(self, source: ProgramNames) -> None:
         super().__init__(source)
         steps = list(self.program.walk())
         self.unbound = {s.symbol for s in steps if isinstance(s, Bind)}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tracejit.codegen_cpu.source_body import Sizes, memory_dtype, status_text
+from tracejit.codegen_cpu.source_names import ProgramNames
 from tracejit.codegen_cpu.source_nest import outer_count
 from tracejit.codegen_cpu.source_products import ProductSource
 from tracejit.codegen_cpu.source_straight import Registers, StraightSource
@@ -37,14 +37,11 @@ from tracejit.ir.program import (
 from tracejit.ir.types import BOOL, F2
 from tracejit.source import SourceWriter
 
-if TYPE_CHECKING:
-    from tracejit.codegen_cpu.source_program import ProgramSource
-
 
 class StepSource:
     """Writes steps. `kept` are the names of what has been allocated and not given back."""
 
-    def __init__(self, source: ProgramSource) -> None:
+    def __init__(self, source: ProgramNames) -> None:
         self.source = source
         self.program, self.module = source.program, source.module
         self.layout, self.slot_names = source.layout, source.slot_names
