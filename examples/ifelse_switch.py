@@ -42,7 +42,7 @@ def seconds(function, *args, times=10):
 
 def main(rows=10000, columns=1000):
     x = np.ones((rows, columns))
-    y = np.zeros((rows, columns))
+    y = np.full((rows, columns), 2.0)
     for a, b in ((0.0, 1.0), (1.0, 0.0)):
         print(f"a={a:g} b={b:g}:", *(float(f(a, b, x, y)) for f in (switch, lazy, statement)))
     both = seconds(switch, 0.0, 1.0, x, y)

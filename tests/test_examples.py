@@ -46,7 +46,7 @@ def test_every_program_is_tested():
 def test_ifelse_switch(mode, capsys):
     load("ifelse_switch").main(rows=20, columns=30)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["a=0 b=1: 1.0 1.0 1.0", "a=1 b=0: 0.0 0.0 0.0"]
+    assert lines[:2] == ["a=0 b=1: 1.0 1.0 1.0", "a=1 b=0: 2.0 2.0 2.0"]
     assert [line.split(" 0.")[0].strip() for line in lines[2:]] == [
         "time spent evaluating both values",
         "time spent evaluating one value",
