@@ -10,6 +10,7 @@ from tracejit import errors
 from tracejit.trace.branches import Sides, raise_here, truth
 from tracejit.trace.context import current, tracing
 from tracejit.trace.protection import protected
+from tracejit.trace.regions import TooDeepError
 from tracejit.trace.tensor import Tensor
 from tracejit.trace.variables import UNDEFINED
 
@@ -99,6 +100,8 @@ class Branch:
             self.dead = True
             return True
         self.sides.give_up()
+        if isinstance(error, TooDeepError):
+            return False
         try:
             self.decided = bool(self.condition)
         except errors.TracejitError:

@@ -8,7 +8,6 @@ nothing but its own parameters.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +20,12 @@ from tracejit.trace.context import Trace, fail
 from tracejit.trace.tensor import Cell
 
 _MOST_REGIONS = 40
-_recursive: weakref.WeakSet[Trace] = weakref.WeakSet()
 SOURCES = frozenset({"const", "size", "iota"})
 """Ops that are made again inside a block rather than passed to it."""
+
+
+class TooDeepError(errors.ControlFlowError):
+    """Blocks are inside each other without an end: no driver tries another way."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,9 @@ class Region:
     """See the module."""
 
     def __init__(self, trace: Trace) -> None:
-        if len(trace.regions) >= _MOST_REGIONS or trace in _recursive:
-            # From here on every branch goes the way that this call's arguments say, or fails.
-            _recursive.add(trace)
+        if len(trace.regions) >= _MOST_REGIONS:
             fail(
-                errors.ControlFlowError,
+                TooDeepError,
                 f"more than {_MOST_REGIONS} branches and loops are inside each other, as where a "
                 "function calls itself depending on a traced value",
                 "use a loop, or list what the depth depends on in static_argnames",

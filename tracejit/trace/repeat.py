@@ -21,6 +21,7 @@ from tracejit.trace.context import current, tracing, user_loc
 from tracejit.trace.iteration import Source, source_of
 from tracejit.trace.loops import Body, Rotation
 from tracejit.trace.protection import protected
+from tracejit.trace.regions import TooDeepError
 from tracejit.trace.size import wrap
 from tracejit.trace.tensor import Tensor
 from tracejit.trace.variables import UNDEFINED
@@ -96,7 +97,9 @@ class Driver:
             return False
         current().raised = False
         self.body.give_up()
-        if not isinstance(error, Exception) or not self._can_unroll(error):
+        if not isinstance(error, Exception) or isinstance(error, TooDeepError):
+            return False
+        if not self._can_unroll(error):
             return False
         self.reason = error
         self.restarting = True
