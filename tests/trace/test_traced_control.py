@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.trace.generated_functions import functions
 from tests.trace.traced_cases import CASES
-from tracejit import config, jit
+from tracejit import config, errors, jit
 
 
 def outcome(fn, x, n):
@@ -71,3 +71,13 @@ def test_generated(source, seed, values, n):
     with config.override(mode="fast_compile"):
         for x, k in ((np.array(values), n), (np.array(values[::-1]), (n + 3) % 6)):
             assert list(map(int, made(x, k))) == list(map(int, fn(x, k)))
+
+
+def test_recursion_that_depends_on_a_traced_value_is_refused():
+    def gcd(a, b):
+        if b == 0:
+            return a
+        return gcd(b, a % b)
+
+    with pytest.raises(errors.ControlFlowError, match="calls itself"):
+        jit(gcd)(12, 8)
