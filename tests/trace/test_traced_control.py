@@ -73,11 +73,24 @@ def test_generated(source, seed, values, n):
             assert list(map(int, made(x, k))) == list(map(int, fn(x, k)))
 
 
-def test_recursion_that_depends_on_a_traced_value_is_refused():
-    def gcd(a, b):
-        if b == 0:
-            return a
-        return gcd(b, a % b)
+def gcd(a, b):
+    if b == 0:
+        return a
+    return gcd(b, a % b)
+
+
+def test_recursion_on_arguments():
+    made = jit(gcd)
+    for a, b in [(12, 8), (12, 5), (7, 0), (0, 3), (12, 8)]:
+        assert made(a, b) == gcd(a, b)
+
+
+def test_recursion_that_has_no_end_is_refused():
+    def f(x):
+        def halved(v):
+            return v if v.sum() < 1 else halved(v / 2)
+
+        return halved(x)
 
     with pytest.raises(errors.ControlFlowError, match="calls itself"):
-        jit(gcd)(12, 8)
+        jit(f)(np.ones(3))

@@ -276,8 +276,10 @@ def _by_name(fn: Any, obj: Any, name: str, *rest: Any) -> Any:
 def inline(fn: types.FunctionType, /, *args: Any, **kwargs: Any) -> Any:
     """Call a Python function with its code rewritten, if it is the user's and has source."""
     code = fn.__code__
-    if capture.is_rewritten(code) or not config.capture_calls:
+    if not config.capture_calls:
         return fn(*args, **kwargs)
+    if capture.is_rewritten(code):
+        return _run(code, fn, args, kwargs)
     if not _is_user_code(code):
         return _call_other(fn, args, kwargs)
     provenance = _provenance()
@@ -286,13 +288,18 @@ def inline(fn: types.FunctionType, /, *args: Any, **kwargs: Any) -> Any:
     if made is None:
         provenance.note(f"`{fn.__name__}` is not captured: {capture.why_not(fn)}")
         return fn(*args, **kwargs)
+    return _run(code, made, args, kwargs)
+
+
+def _run(code: types.CodeType, fn: Any, args: Any, kwargs: Any) -> Any:
+    """Call a rewritten function; `code` is the user's."""
     trace = current()
     running = trace.running
     if code in running and trace.regions and code not in trace.recursive:
         raise CallsItself(code)
     running.append(code)
     try:
-        return made(*args, **kwargs)
+        return fn(*args, **kwargs)
     finally:
         running.pop()
 
