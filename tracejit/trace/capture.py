@@ -22,7 +22,7 @@ from tracejit.trace.jumps import Clear
 from tracejit.trace.locate import NoSource, definition
 from tracejit.trace.statements import FRAME_SENSITIVE, HOOKS, LATER, Statements, mangle
 
-_FACTORY = ".factory"
+_FACTORY, _FUNCTION = ".factory", ".function"
 _FUTURE_FLAGS = 0x1FE0000
 _rewritten: dict[tuple[types.CodeType, str, bool], types.CodeType | str] = {}
 _made: dict[int, types.CodeType] = {}
@@ -104,13 +104,15 @@ def _compiled(
     rewriter.visit(node.args)
     if isinstance(node, ast.FunctionDef):
         node.body = rewriter.function(node)
+        node.name = _FUNCTION  # A global of its own name is not hidden.
     else:
         node.body = rewriter.visit(node.body)
     module = _factory(node, (*code.co_freevars, HOOKS))
     ast.fix_missing_locations(module)
     flags = code.co_flags & _FUTURE_FLAGS
     whole = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
-    return _nested(_nested(whole, _FACTORY), code.co_name)
+    name = _FUNCTION if isinstance(node, ast.FunctionDef) else code.co_name
+    return _nested(_nested(whole, _FACTORY), name)
 
 
 def _named(code: types.CodeType, name: str, qualname: str) -> types.CodeType:
