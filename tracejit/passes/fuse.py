@@ -332,7 +332,9 @@ class _Fuser:
 
     def _join_reduction(self, node: Node, group: Group, map: Map) -> bool:
         """Find the nest axes for the reduced axes of `node`; add them where there are none."""
-        if any(self.order.root(w.inputs[0]) in self.order.reads(group) for w in group.writes):
+        written = {self.order.root(w.inputs[0]) for w in group.writes}
+        read = written and {*self.order.reads(group), *self.order.sources(node.inputs[0])}
+        if written.intersection(read):
             return False
         if not maps.is_plain(map, node.output.type.shape, group.extents):
             return False

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from tracejit.ir.dims import Dim
 from tracejit.ir.graph import Graph, Node, Value, producers
+from tracejit.ir.opdef import OPS
 from tracejit.passes.chains import writes_of, written_input, written_into
 from tracejit.passes.maps import VIEWS, Map
 from tracejit.passes.rewrite import can_fail
@@ -120,6 +121,21 @@ class Order:
                 break
             value = self.root(base)
         return value
+
+    def sources(self, value: Value) -> set[Value]:
+        """The memory from which `value` is computed by elementwise ops and views alone."""
+        found: set[Value] = set()
+        pending, seen = [value], {value}
+        while pending:
+            current = pending.pop()
+            node = self.producer.get(current)
+            if node is None or not (node.op in VIEWS or OPS[node.op].elementwise):
+                found.add(self.root(current))
+                continue
+            new = [v for v in node.inputs if v not in seen]
+            seen.update(new)
+            pending += new
+        return found
 
     # What is told.
 

@@ -29,6 +29,7 @@ from tracejit.passes.select_branches import select_branches
 from tracejit.passes.simplify import simplify
 from tracejit.passes.simplify_control import simplify_control
 from tracejit.passes.used_steps import used_steps
+from tracejit.passes.vector_products import vector_products
 from tracejit.passes.writes import writes_in_place
 
 Pass = Callable[[Graph, Target], Graph]
@@ -62,6 +63,7 @@ CONTROL_FLOW: tuple[Pass, ...] = (
     batch_steps,
     fuse_loops,
     used_steps,
+    vector_products,
     lazy_branches,
     select_branches,
     tidy,
