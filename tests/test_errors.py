@@ -33,6 +33,18 @@ def bits(x, y):
 def branch(x):
     if x.sum() > 0:
         return x
+    return -x[1:]
+
+
+def step(x):
+    while x.sum() > 1:
+        x = x[1:]
+    return x
+
+
+def nothing(x):
+    if x > 0:
+        return x
     return -x
 
 
@@ -45,7 +57,7 @@ def method(x):
 
 
 def mask(x):
-    return 1 if x[x > 0].size > 2 else 2
+    return [1] * x[x > 0].size
 
 
 def item(x, i):
@@ -129,11 +141,31 @@ CASES = [
     (
         branch,
         (V,),
-        errors.ConcretizationError,
+        errors.ControlFlowError,
         """
         if x.sum() > 0:
-          a traced value would be used as a Python bool: bool[]
-          instead: np.where(cond, a, b)
+          what is returned differs between the sides of a branch: x is f8[n=3] and f8[n - 1=2]
+          instead: give it the same shape and structure on both ways
+        """,
+    ),
+    (
+        step,
+        (V,),
+        errors.ControlFlowError,
+        """
+        while x.sum() > 1:
+          `x` changes its type in a loop: x is f8[n=3] before, f8[n - 1=2] after a step
+          instead: give it one shape and structure in all steps
+        """,
+    ),
+    (
+        nothing,
+        (V,),
+        errors.TracedValueError,
+        """
+        if x > 0:
+          the truth value of an array with more than one element is ambiguous: bool[n=3]
+          instead: x.any() or x.all(); np.where(cond, a, b) chooses by element
         """,
     ),
     (
@@ -161,9 +193,9 @@ CASES = [
         (V,),
         errors.ConcretizationError,
         """
-        return 1 if x[x > 0].size > 2 else 2
-          a comparison that Python needs now, d0 > 2, is about a size that is known only at run time
-          instead: np.where or np.minimum and np.maximum, which take such sizes
+        return [1] * x[x > 0].size
+          the size d0 is needed as a Python int, but is known only at run time
+          instead: use it in arithmetic, shapes and slices, or pass the size as an argument
         """,
     ),
     (

@@ -241,16 +241,21 @@ def test_conversions_choose_a_version() -> None:
         assert found[1:] == expected[1:]
 
 
-@pytest.mark.parametrize("convert", [bool, int, float, complex, operator.index])
-def test_conversions_of_content_are_refused(convert: Callable[..., Any]) -> None:
-    """What depends on the content of an array is known at run time only: an error says so."""
-
+@pytest.mark.parametrize("convert", [bool, int, float, complex])
+def test_conversions_of_content_in_conditions(convert: Callable[..., Any]) -> None:
     def f(x: Any) -> Any:
-        return x + convert(x[0])
+        return x if convert(x[0]) else -x
 
+    compiled = tracejit.jit(f)
+    for x in (np.arange(3), np.arange(1, 4)):
+        assert_equal(compiled(x), f(x))
+    assert compiled.cache_info().compiled == 1
+
+
+def test_positions_of_content_are_refused() -> None:
+    """What depends on the content of an array is known at run time only: an error says so."""
     with pytest.raises(tracejit.errors.TracejitError):
-        tracejit.jit(lambda x: x if convert(x[0]) else -x)(np.arange(3))
-    assert f(np.arange(3)).shape == (3,)
+        tracejit.jit(lambda x: x if operator.index(x[0]) else -x)(np.arange(3))
 
 
 @settings(max_examples=30)

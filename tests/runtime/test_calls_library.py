@@ -85,17 +85,21 @@ def test_sizes_that_must_fit() -> None:
 
 
 def test_what_python_needs_is_refused() -> None:
-    x = np.random.default_rng(0).random(20)
+    def items(x: np.ndarray) -> Any:
+        return [k for k in range(x[x > 0.5].size)]
 
+    with pytest.raises(tracejit.errors.ConcretizationError, match="only at run time"):
+        tracejit.jit(items)(np.random.default_rng(0).random(20))
+
+
+def test_sizes_in_conditions() -> None:
     def branch(x: np.ndarray) -> Any:
         return 1 if x[x > 0.5].size > 3 else 2
 
-    def loop(x: np.ndarray) -> Any:
-        return [k for k in range(x[x > 0.5].size)]
-
-    for fn in (branch, loop):
-        with pytest.raises(tracejit.errors.ConcretizationError, match="only at run time"):
-            tracejit.jit(fn)(x)
+    compiled = tracejit.jit(branch)
+    for seed in range(20):
+        x = np.random.default_rng(seed).random(7)
+        assert compiled(x) == branch(x)
 
 
 def test_what_is_provable_about_a_size() -> None:

@@ -13,10 +13,10 @@ import numpy as np
 
 from tracejit import errors
 from tracejit.trace import prim
+from tracejit.trace.after import AfterLoop
 from tracejit.trace.branches import choose, require, truth
 from tracejit.trace.choice import branch
 from tracejit.trace.context import current, fail, tracing, user_loc
-from tracejit.trace.loops import AfterLoop
 from tracejit.trace.registry import FUNCTIONS
 from tracejit.trace.repeat import loop, negated, while_
 from tracejit.trace.size import Size

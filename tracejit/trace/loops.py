@@ -18,6 +18,7 @@ from tracejit.ir.graph import Node, Value, defined_symbols
 from tracejit.ir.types import BOOL, TensorType
 from tracejit.source import Loc
 from tracejit.trace import prim
+from tracejit.trace.after import AfterLoop, equal, has_steps, kind_before, kind_of, nothing_like
 from tracejit.trace.branches import as_kind, reopened, truth, zero
 from tracejit.trace.context import Trace, current, user_loc
 from tracejit.trace.regions import Region
@@ -30,14 +31,12 @@ from tracejit.trace.variables import (
     alike,
     children,
     described,
-    is_concrete,
     is_number,
     joined,
     made,
     read,
     rebuilt,
     same_number,
-    weak_type,
 )
 
 MOST_PASSES = 8
@@ -61,31 +60,6 @@ class _Again(Exception):
     """The types of a step's end differ from those of its start."""
 
 
-class AfterLoop(Undefined):
-    """A variable that only the body assigns: it has a value where there was a step at least."""
-
-    __slots__ = ("count", "first", "value")
-
-    def __init__(self, value: Any, count: Dim | None, first: Any, why: str) -> None:
-        super().__init__(why)
-        self.value, self.count, self.first = value, count, first
-
-    def settled(self) -> Maybe:
-        """The value, and whether there was a step; where sizes tell, they do by a guard."""
-        trace, count = current(), self.count
-        if count is None:
-            return Maybe(self.value, self.first, self.why)
-        if trace.is_local(count):
-            holds: Any = trace.for_all(count, ">", 0, "a loop with a step at least")
-        elif trace.is_run_time(count):
-            holds = trace.provable(count, ">", 0)
-        else:
-            holds = trace.decide(count, ">", 0, "a loop with a step at least")
-        if holds is None:
-            holds = prim.lift(Size(count)) > 0
-        return Maybe(self.value, holds, self.why)
-
-
 @dataclass(eq=False)
 class _Slot:
     """A number that is carried: as `kind`, and as `value` inside the body."""
@@ -100,7 +74,8 @@ class _Slot:
 class _Carried:
     """`stood_for` at the start of a step is `new` at its end; `initial` makes it before the loop.
 
-    `cell` is the array that it is; one that is the body's `own` has no meaning before.
+    `cell` is the array that it is; one that is the body's `own` has no meaning before. `entry` is
+    the array that a variable was, and still is where there is no step.
     """
 
     stood_for: Value
@@ -109,6 +84,7 @@ class _Carried:
     kind: Kind
     cell: Cell | None = None
     own: bool = False
+    entry: Tensor | None = None
 
 
 class Body:
@@ -124,6 +100,7 @@ class Body:
         self.loc: Loc | None = user_loc()
         self.kinds: dict[Place, Kind] = {}
         self.passes = 0
+        self.changed: NotALoop | None = None
         self.region: Region | None = None
         self.symbol = _fresh_symbol(self.trace)
 
@@ -160,7 +137,7 @@ class Body:
         kind = self.kinds.get(place)
         if kind is None:
             # An array is carried only if the variable becomes another one.
-            kind = None if array else _kind_of(x)
+            kind = None if array else kind_of(x)
             if kind is None:
                 return x
         kind = Kind(kind.type.with_shape(self.trace.shape(kind.type.shape)), kind.weak, kind.scalar)
@@ -249,7 +226,7 @@ class Body:
         if isinstance(x, AfterLoop):
             x = x.settled()
         if isinstance(x, Maybe) and type(entry) is Undefined:
-            start = _nothing_like(x.value)
+            start = nothing_like(x.value)
             if start is not None:
                 self.entry[name] = Maybe(start, False, x.why)
                 raise _Again
@@ -272,14 +249,17 @@ class Body:
             return self._own(x) if not isinstance(x, Undefined) else x
         if is_number(x) and is_number(entry):
             return self._number(name, entry, x, place)
-        if x is entry or (type(x) is type(entry) and not is_number(x) and _equal(x, entry)):
+        if x is entry or (type(x) is type(entry) and not is_number(x) and equal(x, entry)):
             return entry
         self._refuse(name, entry, x)
         return None
 
     def _refuse(self, name: str, entry: Any, x: Any) -> None:
+        raise self._changed(name, entry, x)
+
+    def _changed(self, name: str, entry: Any, x: Any) -> NotALoop:
         shown = "what is returned" if name.startswith(".") else f"`{name}`"
-        raise NotALoop(
+        return NotALoop(
             f"{shown} changes its type in a loop: {described(entry)} before, {described(x)} after "
             "a step",
             loc=self.loc,
@@ -292,9 +272,10 @@ class Body:
             # An array, which was left as it is until the body gave the variable another one.
             if same_number(entry, x):
                 return entry
-            kind = joined(_kind_before(entry), read(x).kind)
+            kind = joined(kind_before(entry), read(x).kind)
             if kind is None:
-                # It may be assigned before it is read; if not, that shows in another pass.
+                # It may be assigned before it is read; if not, another pass fails.
+                self.changed = self._changed(name, entry, x)
                 self.entry[name] = Undefined(
                     "a loop changes its shape from step to step, or assigns it before it reads it"
                 )
@@ -321,8 +302,11 @@ class Body:
         def initial() -> Value:
             return as_kind(read(entry).value, kind, self.trace)
 
-        self.carried.append(_Carried(slot.value, initial, number.value, kind))
-        return self.carried[-1]
+        carried = _Carried(slot.value, initial, number.value, kind)
+        if isinstance(entry, Tensor) and not entry.scalar and not name.startswith("."):
+            carried.entry = entry
+        self.carried.append(carried)
+        return carried
 
     def _own(self, x: Any) -> Any:
         """A variable that the body assigns before it reads it: its value after the last step."""
@@ -413,10 +397,26 @@ class Body:
         if not isinstance(x, _Carried):
             return x
         tensor = made(outputs[id(x)], x.kind)
+        if x.entry is not None:
+            return self._replaced(x.entry, tensor)
         if x.own and not name.startswith("."):
             line = f"line {self.loc.lineno}" if self.loc is not None else "a loop"
             why = f"it is assigned only inside the loop in {line}, which may have no step"
             return AfterLoop(tensor, self.count, self.first, why)
+        return tensor
+
+    def _replaced(self, entry: Tensor, tensor: Tensor) -> Tensor:
+        """The array that a variable is behind the loop: without a step the one from before."""
+        holds = has_steps(self.count, self.first)
+        holds = holds if isinstance(holds, bool) else None
+        if holds is False:
+            return entry
+        if holds is None:
+            old = entry.cell
+            tensor.cell.watched = ((old, old.writes),)
+            old.watched = (*old.watched, (tensor.cell, 0))
+            if old.origin != "temporary" or entry.path:
+                tensor.cell.fixed = "an array that a loop replaces if it has a step"
         return tensor
 
     def _node(self, region: Region, test: int | None) -> Sequence[Value]:
@@ -454,37 +454,3 @@ def _fresh_symbol(trace: Trace) -> str:
 def _symbols_of(region: Region | None) -> Iterator[str]:
     for node in region.builder.nodes if region is not None else ():
         yield from defined_symbols(node)
-
-
-def _kind_of(x: Any) -> Kind | None:
-    """The kind of a number before the loop; None for what only Python can hold."""
-    if isinstance(x, Size):
-        return Kind(TensorType(prim.as_dtype(int)), int, True)
-    try:
-        tensor: Tensor = prim.lift(x)
-    except errors.TracejitError:
-        return None
-    return Kind(tensor.type, weak_type(x, tensor), tensor.scalar)
-
-
-def _kind_before(x: Any) -> Kind:
-    """The kind of an array before the loop, read or not."""
-    if isinstance(x, Tensor) and not x.path:
-        return Kind(x.cell.trace.refreshed(x.cell.value).type, x.weak, x.scalar)
-    return read(x).kind
-
-
-def _nothing_like(x: Any) -> Any:
-    """A number of the kind of `x`, for a variable that has none yet; None for an array."""
-    if isinstance(x, Tensor):
-        if x.ndim or not x.scalar:
-            return None
-        return x.weak(0) if x.weak is not None else x.dtype.type(0)
-    return type(x)(0) if is_concrete(x) else 0 if isinstance(x, Size) else None
-
-
-def _equal(a: Any, b: Any) -> bool:
-    try:
-        return bool(a == b)
-    except Exception:
-        return False

@@ -99,9 +99,13 @@ class Driver:
         self.body.give_up()
         if not isinstance(error, Exception) or isinstance(error, TooDeepError):
             return False
-        if not self._can_unroll(error):
+        # What the body says of a variable without a value is not what is wrong with it.
+        found = self.body.changed or error
+        if not self._can_unroll(found):
+            if found is not error:
+                raise found from None
             return False
-        self.reason = error
+        self.reason = found
         self.restarting = True
         return True
 

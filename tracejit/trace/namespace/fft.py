@@ -134,7 +134,7 @@ def _count(n: Any) -> Dim:
 
 def _spacing(size: Dim, d: Any) -> Any:
     """`1 / (n*d)`, computed as NumPy does."""
-    if isinstance(size, int) and not size:
+    if not current().decide(size, "!=", 0, "a number of samples"):
         raise ZeroDivisionError("division by zero")
     return prim.elementwise("divide", 1.0, prim.elementwise("multiply", wrap(size), d))
 
