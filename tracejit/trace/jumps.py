@@ -199,6 +199,16 @@ def _is_inexpressible(s: ast.stmt) -> bool:
     )
 
 
+def _else_behind(s: ast.stmt) -> list[ast.stmt]:
+    """The `else` of a loop that nothing breaks out of stands behind it just as well."""
+    if not isinstance(s, (ast.For, ast.While)) or not s.orelse:
+        return [s]
+    if "break" in escaping(s.body, False):
+        return [s]
+    otherwise, s.orelse = s.orelse, []
+    return [s, *otherwise]
+
+
 class _Maker:
     def __init__(self, flat: bool) -> None:
         self.flat = flat
@@ -208,6 +218,7 @@ class _Maker:
 
     def block(self, body: list[ast.stmt], place: _Place) -> tuple[list[ast.stmt], frozenset[str]]:
         """The new statements, and the flags that may be set where their end is reached."""
+        body = [new for old in body for new in _else_behind(old)]
         leaves = place.real and always_jumps(body)
         if leaves:
             place = replace(place, tail="return")
