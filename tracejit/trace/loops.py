@@ -385,6 +385,8 @@ class Body:
         """
         for slot in self.slots.values():
             if slot.cell.writes and isinstance(slot.entry, Tensor) and not slot.entry.scalar:
+                if has_steps(self.count, self.first) is False:
+                    continue
                 cell = slot.entry.cell
                 cell.fixed = cell.fixed or "an array that a loop writes and then replaces"
                 cell.watched = (*cell.watched, (slot.cell, 0))
