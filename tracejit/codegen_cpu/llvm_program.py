@@ -17,6 +17,7 @@ from tracejit.codegen_cpu.llvm_frame import frame_layout
 from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
 from tracejit.codegen_cpu.llvm_scalars import DOUBLE, I64, PTR, ModuleContext
 from tracejit.codegen_cpu.llvm_steps import Outline, StepEmitter
+from tracejit.codegen_cpu.llvm_turns import share_turns
 from tracejit.codegen_cpu.machine import Machine
 from tracejit.codegen_cpu.steps import has_scalar_loops
 from tracejit.ir import dims
@@ -155,6 +156,12 @@ class _Main(StepEmitter):
                 arena[buffer.place] = self.program.places[buffer.place]
         if arena:
             self._arena(arena, ready)
+
+    def loop(self, step: Loop) -> None:
+        if step.independent:
+            share_turns(self, step)
+        else:
+            super().loop(step)
 
     def bind_symbol(self, symbol: str, slot: int, value: ll.Value) -> None:
         super().bind_symbol(symbol, slot, value)
