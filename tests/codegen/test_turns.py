@@ -123,3 +123,25 @@ def test_explain_says_so():
     fast = jit(programs.escape_times)
     fast(4, 5, 6)
     assert "turns shared out to threads" in str(fast.explain())
+
+
+@pytest.mark.parametrize(("f", "args"), CASES, ids=lambda x: getattr(x, "__name__", ""))
+def test_little_work_stays_on_one_thread(f, args):
+    np.testing.assert_allclose(jit(f)(*args), f(*args), rtol=1e-11, atol=1e-11)
+
+
+def test_temporaries_of_a_loop_in_a_loop(always_shared):
+    def f(a):
+        a = a.copy()
+        for _ in range(4):
+            for i in range(a.shape[0]):
+                row = np.cumsum(a[i] * 2)
+                a[i] = row / (1 + np.abs(row).max())
+        return a
+
+    a = programs.matrix(30, 40)
+    fast = jit(f)
+    for threads in (1, 4):
+        with config.override(num_threads=threads):
+            for _ in range(REPEATS):
+                np.testing.assert_allclose(fast(a), f(a), rtol=1e-12)

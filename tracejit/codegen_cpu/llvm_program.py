@@ -51,6 +51,7 @@ class _Main(StepEmitter):
         main.attributes.add("nounwind")
         super().__init__(outline, main, main.args[0])
         self.owned: list[ll.Value] = []
+        self.depth = 0
         steps = list(program.walk())
         allocated = {s.slot for s in steps if isinstance(s, Allocate)}
         self.pending = {b.slot for b in program.buffers} - allocated
@@ -159,9 +160,11 @@ class _Main(StepEmitter):
 
     def loop(self, step: Loop) -> None:
         if step.independent:
-            share_turns(self, step)
-        else:
-            super().loop(step)
+            share_turns(self, step, often=self.depth > 0)
+            return
+        self.depth += 1
+        super().loop(step)
+        self.depth -= 1
 
     def bind_symbol(self, symbol: str, slot: int, value: ll.Value) -> None:
         super().bind_symbol(symbol, slot, value)

@@ -45,8 +45,12 @@ class _Uses:
         self.allocated = [buffers[s] for s in loop.private if s in self.slots - small]
 
 
-def share_turns(main: StepEmitter, loop: Loop) -> None:
-    """The turns of `loop` on threads where that pays, at the end of the block of `main`."""
+def share_turns(main: StepEmitter, loop: Loop, often: bool) -> None:
+    """The turns of `loop` on threads where that pays, at the end of the block of `main`.
+
+    What runs `often`, in a loop itself, also stands here for where it does not pay: the call of a
+    function with a frame of its own is then too much.
+    """
     uses = _Uses(main.outline, loop)
     body = _TurnsEmitter(main.outline, loop, uses).emit()
     for slot in sorted(uses.given & main.registers.keys()):
@@ -69,7 +73,11 @@ def share_turns(main: StepEmitter, loop: Loop) -> None:
             share = main.context.declare("tracejit_parallel_for", VOID, [PTR, PTR, I64, I64])
             b.call(share, [body, main.frame, count, grain])
         with serial:
-            b.call(body, [main.frame, number(0), count])
+            if often:
+                with main.sizes.inside():
+                    main.turns(loop, number(0), count)
+            else:
+                b.call(body, [main.frame, number(0), count])
     if uses.allocated:
         main.stop_if_failed()
 
