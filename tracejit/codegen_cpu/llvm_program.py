@@ -17,6 +17,7 @@ from tracejit.codegen_cpu.llvm_frame import frame_layout
 from tracejit.codegen_cpu.llvm_memory import VOID, offset_pointer
 from tracejit.codegen_cpu.llvm_scalars import DOUBLE, I64, PTR, ModuleContext
 from tracejit.codegen_cpu.llvm_steps import Outline, StepEmitter
+from tracejit.codegen_cpu.llvm_turns import share_turns
 from tracejit.codegen_cpu.machine import Machine
 from tracejit.codegen_cpu.steps import has_scalar_loops
 from tracejit.ir import dims
@@ -50,6 +51,7 @@ class _Main(StepEmitter):
         main.attributes.add("nounwind")
         super().__init__(outline, main, main.args[0])
         self.owned: list[ll.Value] = []
+        self.depth = 0
         steps = list(program.walk())
         allocated = {s.slot for s in steps if isinstance(s, Allocate)}
         self.pending = {b.slot for b in program.buffers} - allocated
@@ -155,6 +157,14 @@ class _Main(StepEmitter):
                 arena[buffer.place] = self.program.places[buffer.place]
         if arena:
             self._arena(arena, ready)
+
+    def loop(self, step: Loop) -> None:
+        if step.independent:
+            share_turns(self, step, often=self.depth > 0)
+            return
+        self.depth += 1
+        super().loop(step)
+        self.depth -= 1
 
     def bind_symbol(self, symbol: str, slot: int, value: ll.Value) -> None:
         super().bind_symbol(symbol, slot, value)

@@ -263,10 +263,13 @@ class StepEmitter:
             self.spill(slot)
         yield
         for slot in dict.fromkeys(slot for slot, _, written in found if written):
-            self._copy(slot, self._home(slot), self.registers[slot])
+            self.fetch(slot)
 
     def spill(self, slot: int) -> None:
         self._copy(slot, self.registers[slot], self._home(slot))
+
+    def fetch(self, slot: int) -> None:
+        self._copy(slot, self._home(slot), self.registers[slot])
 
     def _home(self, slot: int) -> ll.Value:
         return self.sizes.word_address(self.layout.small[slot])
@@ -287,13 +290,16 @@ class StepEmitter:
     # Control flow.
 
     def loop(self, step: Loop) -> None:
-        count = self.sizes(step.count) if step.count is not None else None
+        self.turns(step, number(0), self.sizes(step.count) if step.count is not None else None)
+
+    def turns(self, step: Loop, first: ll.Value, count: ll.Value | None) -> None:
+        """The turns from number `first` on, up to `count`, or until the test fails."""
         before = self.b.block
         head, body, done = (self.b.append_basic_block(n) for n in ("turn", "repeat", "repeated"))
         self.b.branch(head)
         self.b.position_at_end(head)
         index = self.b.phi(I64, name=step.symbol)
-        index.add_incoming(number(0), before)
+        index.add_incoming(first, before)
         with self.inside():
             self._test(step, index, count, body, done)
             self.b.position_at_end(body)

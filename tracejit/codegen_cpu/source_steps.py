@@ -234,7 +234,8 @@ class StepSource:
         else:
             self.line(f"{name} = 0")
             head = f"while {test}:"
-        comment = "  ".join(filter(None, [step.title, str(step.loc or "")]))
+        how = "turns are independent" if step.independent else ""
+        comment = "  ".join(filter(None, [step.title, how, str(step.loc or "")]))
         with self.writer.block(head, comment):
             if counted and step.test is not None:
                 self.line(f"if not {test}:" if test.isidentifier() else f"if not ({test}):")

@@ -13,6 +13,16 @@ from tracejit.ir.loops import Nest
 from tracejit.ir.program import Bind, Branch, Call, Loop, MatMul, MemRef, Program, Step
 
 
+def steps_inside(steps: Iterable[Step]) -> Iterator[Step]:
+    """Every one of the steps, those inside loops and branches included."""
+    for step in steps:
+        yield step
+        if isinstance(step, Loop):
+            yield from steps_inside(step.steps)
+        elif isinstance(step, Branch):
+            yield from steps_inside((*step.then, *step.otherwise))
+
+
 def is_inline(nest: Nest) -> bool:
     """Whether a nest is scalar code, which is emitted where it stands."""
     return nest.straight and not nest.scratch and not nest.fills

@@ -164,7 +164,7 @@ def _title(step: Step, names: Mapping[int, str]) -> str:
         case Loop():
             bound = "" if step.count is None else str(step.count)
             until = "" if step.test is None else f" while {names[step.test.slot]}"
-            how = ", on threads" if step.independent else ""
+            how = ", turns shared out to threads" if step.independent else ""
             return f"loop {step.symbol} in 0..{bound}{until}{how}"
         case Branch():
             return f"if {names[step.condition.slot]}"

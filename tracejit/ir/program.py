@@ -141,7 +141,8 @@ class Loop:
     With `test`, where a bool lies, it is looked at before each turn, and the loop ends where it is
     false; `count` is None where nothing else bounds the loop. With `independent` the turns may run
     in any order, on several threads; each thread then has memory of its own for the buffers
-    `private`, which hold nothing from before the turn nor anything that is read after it.
+    `private`, which hold nothing from before the turn nor anything that is read after it. `work` is
+    then about how many additions a turn is worth.
     """
 
     symbol: str
@@ -153,6 +154,7 @@ class Loop:
     test: MemRef | None = None
     independent: bool = False
     private: tuple[int, ...] = ()
+    work: Dim = field(default=0, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ class Arena:
     """Gives out words and buffers; `steps` is the list to which steps are being appended.
 
     `late` are the size symbols that nodes of the graph define; `limits` has the symbols that are
-    known only inside a block, with the largest value of each. `has_blocks`: numbers are kept in
-    places of their own, where code generation can make registers of them.
+    known only inside a block, with the largest value of each. `given_out` has the slot of each
+    piece of memory that was asked for, in order. `has_blocks`: numbers are kept in places of their
+    own, where code generation can make registers of them.
     """
 
     def __init__(self, late: Collection[str], has_blocks: bool) -> None:
@@ -34,6 +35,7 @@ class Arena:
         self.places = 0
         self.slots: dict[tuple[int, Dim], int] = {}
         self.single: set[int] = set()
+        self.given_out: list[int] = []
 
     def new_words(self, count: int) -> int:
         first = self.words
@@ -59,6 +61,7 @@ class Arena:
             bound = largest(nbytes, self.limits)
             if bound is None:
                 slot = self.new_words(1)
+                self.given_out.append(slot)
                 self.steps.append(Allocate(slot, nbytes))
                 return MemRef(slot, 0, strides, shape, dtype)
             nbytes = bound
@@ -72,6 +75,7 @@ class Arena:
             self.slots[place, nbytes] = slot
         else:
             slot = known
+        self.given_out.append(slot)
         return MemRef(slot, 0, strides, shape, dtype)
 
     def _single(self, nbytes: int) -> int:
@@ -80,6 +84,7 @@ class Arena:
         self.buffers[slot] = Buffer(slot, nbytes, False, self.places)
         self.places += 1
         self.single.add(slot)
+        self.given_out.append(slot)
         return slot
 
     def _place(self, nbytes: Dim) -> int:

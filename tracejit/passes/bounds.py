@@ -22,6 +22,11 @@ def largest(dim: Dim, limits: Limits) -> Dim | None:
     return dims.maximum(found, 0)
 
 
+def reached(dim: Dim, limits: Limits) -> Dim | None:
+    """As `largest`, for what is computed only inside of the loops: each of them has a turn."""
+    return _extreme(dim, limits, upwards=True)
+
+
 def _extreme(dim: Dim, limits: Limits, upwards: bool) -> Dim | None:
     if not dims.free_symbols(dim) & limits.keys():
         return dim

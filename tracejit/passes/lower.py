@@ -60,6 +60,7 @@ class Lowering(Arena):
         self.position = 0
         self.depth = 0
         self.turns = 0
+        self.entry_guards = checked_at_entry(graph)
         self.numbered = 0
         self.numbers: dict[Value, Node] = {}
         self.params = tuple(
@@ -80,7 +81,7 @@ class Lowering(Arena):
             params=self.params,
             symbols=self.symbols,
             checks=tuple(self.checks),
-            guards=checked_at_entry(self.graph),
+            guards=self.entry_guards,
             scalar_guards=tuple(scalar_guards),
             constants=tuple(self.constants),
             buffers=tuple(self.buffers.values()),

@@ -17,6 +17,7 @@ from tracejit.ir.loops import Address, Constant, Instr, Load, Nest, Operand, Sec
 from tracejit.ir.program import (
     Bind,
     Branch,
+    Buffer,
     Loop,
     MemRef,
     Require,
@@ -24,6 +25,7 @@ from tracejit.ir.program import (
     contiguous_strides,
 )
 from tracejit.passes.calls import newly_known
+from tracejit.passes.independent import with_independent_turns
 from tracejit.source import Loc
 
 
@@ -38,6 +40,9 @@ class Lowering(Protocol):
     numbers: dict[Value, Node]
     depth: int
     turns: int
+    buffers: dict[int, Buffer]
+    given_out: list[int]
+    entry_guards: tuple[Guard, ...]
 
     def new_words(self, count: int) -> int: ...
 
@@ -66,12 +71,15 @@ def _lower_loop(lowering: Lowering, node: Node) -> None:
     slot = lowering.symbols[symbol] = lowering.new_words(1)
     lowering.limits[symbol] = None if count is None else count - 1
     rest = [lowering.memory[v] for v in node.inputs[len(refs) :]]
+    before = len(lowering.given_out)
     lowering.turns += 1
     steps = _block(lowering, body, [*refs, *rest], refs, node.loc)
     lowering.turns -= 1
-    lowering.steps.append(
-        Loop(symbol, slot, count, steps, node.loc, "loop", None if test is None else refs[test])
-    )
+    ended = None if test is None else refs[test]
+    loop = Loop(symbol, slot, count, steps, node.loc, "loop", ended)
+    own = set(lowering.given_out[before:])
+    loop = with_independent_turns(loop, own, lowering.buffers, lowering.entry_guards)
+    lowering.steps.append(loop)
 
 
 def lower_ifelse(lowering: Any, node: Node) -> None:

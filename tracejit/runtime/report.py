@@ -140,7 +140,7 @@ def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
 def _loop(loop: Loop) -> Iterator[str]:
     bounds = [] if loop.count is None else [f"{loop.count} times"]
     bounds += [] if loop.test is None else ["while a condition holds"]
-    bounds += ["turns on several threads"] if loop.independent else []
+    bounds += ["turns shared out to threads"] if loop.independent else []
     yield f"{', '.join((loop.title or 'loop', *bounds))}:"
     if loop.loc:
         yield _line(loop.loc)
