@@ -5,8 +5,8 @@
                         %3 = reshape(%7); %4 = tanh(%3) }
 
 One nest then does it together with what is around it, which for the sizes of a recurrence takes
-less time than the call. Not so for a vector in front of the matrix: its nest adds up rows in memory,
-where BLAS keeps them in registers. Rounding: the sum is associated in another way.
+less time than the call. Not so for a vector in front of the matrix: its nest adds up rows in
+memory, where BLAS keeps them in registers. Rounding: the sum is associated in another way.
 """
 
 from __future__ import annotations
