@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from tracejit.ir.graph import Value
 from tracejit.ir.types import TensorType
 from tracejit.source import Loc
 from tracejit.trace import prim
-from tracejit.trace.context import current, fail
+from tracejit.trace.context import current
 from tracejit.trace.size import Size
 from tracejit.trace.tensor import Cell, Tensor, describe
 
@@ -201,12 +201,11 @@ def described(x: Any) -> str:
     return f"{x!r}" if is_concrete(x) or isinstance(x, (str, type(None))) else type(x).__name__
 
 
-def refuse(name: str, where: str, first: str, second: str, loc: Loc | None = None) -> None:
-    """Say that the two values of a variable do not go together."""
+def refuse(name: str, where: str, first: str, second: str, loc: Loc | None) -> NoReturn:
+    """Say, at the line `loc`, that the two values of a variable do not go together."""
     shown = "what is returned" if name.startswith(".") else f"`{name}`"
-    del loc
-    fail(
-        errors.ControlFlowError,
+    raise errors.ControlFlowError(
         f"{shown} {where}: {first} and {second}",
-        "give it the same shape and structure on both ways; np.where chooses by element",
+        loc=loc,
+        instead="give it the same shape and structure on both ways; np.where chooses by element",
     )
